@@ -1,0 +1,1 @@
+"""Carry out the lifecycle plan: reconcile resources by jobs and a Serve config, here on one machine."""

@@ -1,0 +1,1 @@
+"""Weights, adapters and run folders on any fsspec file system: fetched, verified, content-addressed."""

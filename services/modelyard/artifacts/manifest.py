@@ -1,0 +1,77 @@
+"""The `manifest.json` beside every artifact: what it is, where it came from, and a sha256 per file."""
+
+import hashlib
+from pathlib import Path
+from typing import Any, Literal
+
+from modelyard.domain.base import Spec, digest_of
+from modelyard.domain.errors import IntegrityError
+
+MANIFEST_FILE = "manifest.json"
+BLOCK_BYTES = 1 << 20
+
+
+class FileEntry(Spec):
+    """One file of an artifact."""
+
+    path: str
+    """Relative, with `/`."""
+    sha256: str
+    size_bytes: int
+
+
+class Manifest(Spec):
+    """What an artifact is. Its digest depends on kind and files alone, not on when or where it was made."""
+
+    kind: Literal["causal-lm", "embedding", "adapter"]
+    files: list[FileEntry]
+    source: str = ""
+    """URI that the bytes came from."""
+    revision: str = ""
+    licence: str = ""
+    base_digest: str = ""
+    """Of an adapter: the weights that it belongs to."""
+    lineage: dict[str, Any] = {}
+    """Of an adapter: version, dataset digest, fine-tune spec."""
+    packages: dict[str, str] = {}
+    """Versions of the packages that made it."""
+
+    @property
+    def digest(self) -> str:
+        """sha256, 64 hex digits."""
+        return digest_of([self.kind, self.base_digest, sorted([f.path, f.sha256] for f in self.files)])
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all files together."""
+        return sum(entry.size_bytes for entry in self.files)
+
+
+def hash_file(path: Path) -> str:
+    """sha256 of a file, 64 hex digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def list_files(folder: Path) -> list[FileEntry]:
+    """Every file below a folder but the manifest, in order of path."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST_FILE)
+    return [FileEntry(path=path.relative_to(folder).as_posix(), sha256=hash_file(path), size_bytes=path.stat().st_size) for path in paths]
+
+
+def verify(folder: Path, manifest: Manifest) -> None:
+    """Raise IntegrityError that names the first file which is missing, truncated or altered."""
+    for entry in manifest.files:
+        path = folder / entry.path
+        if not path.is_file():
+            problem = "is missing"
+        elif path.stat().st_size != entry.size_bytes:
+            problem = f"has {path.stat().st_size} bytes instead of {entry.size_bytes}"
+        elif hash_file(path) != entry.sha256:
+            problem = f"is altered: its sha256 is not {entry.sha256}"
+        else:
+            continue
+        raise IntegrityError(f"{path} {problem}", f"delete {folder} and apply again to fetch or train it anew")

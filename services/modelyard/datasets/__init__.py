@@ -1,0 +1,1 @@
+"""Supervised rows in the field's common formats."""

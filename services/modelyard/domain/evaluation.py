@@ -1,0 +1,133 @@
+"""The Evaluation resource, and the suites, scores and gates that a Model shares with it."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from modelyard.domain.base import Spec
+from modelyard.domain.resource import NAME_PATTERN, Condition, Progress, Resource
+
+
+class FewShot(Spec):
+    """Worked examples put before the question, so that an untuned base gets its best chance."""
+
+    uri: str
+    """Rows in the suite's own format; the first ones are shown."""
+    counts: list[int] = Field(default=[0, 3], min_length=1)
+    """Each is tried on the base; the best one is its score. A tuned version is always asked with none."""
+
+
+class Suite(Spec):
+    """Held-out rows with known answers."""
+
+    name: str = Field(pattern=NAME_PATTERN)
+    uri: str
+    """Chat rows, one JSON object a line; the last assistant message is the expected answer.
+    Any fsspec URI, or a path relative to the manifest."""
+    scorer: Literal["auto", "text", "json-record"] = "auto"
+    """`json-record` where each expected answer is a JSON object; `auto` looks."""
+    max_tokens: int = Field(default=256, ge=1)
+    limit: int | None = Field(default=None, ge=1)
+    """Ask only the first rows."""
+    few_shot: FewShot | None = None
+
+
+class Score(Spec):
+    """The mean of one metric over the rows of a suite."""
+
+    metric: str
+    """SUITE.METRIC."""
+    value: float
+    low: float
+    """Lower end of the 95 % bootstrap interval."""
+    high: float
+    """Upper end of the 95 % bootstrap interval."""
+    rows: int
+
+
+class Gate(Spec):
+    """One bar that a version must clear. Exactly one comparison."""
+
+    metric: str = Field(pattern=r"^[^.]+\.[^.]+$")
+    """SUITE.METRIC."""
+    at_least: float | None = None
+    at_most: float | None = None
+    not_worse_than: Literal["base", "active"] | None = None
+    better_than: Literal["base", "active"] | None = None
+    margin: float = Field(default=0.0, ge=0.0)
+    """How much worse is still fine (`notWorseThan`), or how much better is asked for (`betterThan`)."""
+
+    @model_validator(mode="after")
+    def _one_comparison(self) -> Self:
+        given = [
+            name
+            for name, value in {
+                "atLeast": self.at_least,
+                "atMost": self.at_most,
+                "notWorseThan": self.not_worse_than,
+                "betterThan": self.better_than,
+            }.items()
+            if value is not None
+        ]
+        if len(given) != 1:
+            raise ValueError(
+                f"gate on {self.metric!r} has {', '.join(given) or 'no comparison'}; "
+                "give exactly one of atLeast, atMost, notWorseThan, betterThan"
+            )
+        return self
+
+
+class Check(Spec):
+    """What one bar of a gate said."""
+
+    metric: str
+    bar: str
+    """For people: `at least 0.8`."""
+    value: float | None = None
+    passed: bool
+    reason: str
+    """For people: `field_score 0.61 misses at least 0.8`."""
+
+
+class Verdict(Spec):
+    """What a gate said; passed when every check did."""
+
+    passed: bool
+    checks: list[Check] = []
+
+    @property
+    def reason(self) -> str:
+        """The failed checks, or all of them when none failed."""
+        failed = [check.reason for check in self.checks if not check.passed]
+        return "; ".join(failed or [check.reason for check in self.checks]) or "no gate"
+
+
+class EvaluationSpec(Spec):
+    """A run of suites against a model that is already there."""
+
+    model: str
+    """The Model whose active version, else base, is asked."""
+    suites: list[Suite] = Field(min_length=1)
+    gate: list[Gate] = []
+
+
+class EvaluationStatus(Spec):
+    """What the run gave."""
+
+    observed_generation: int = 0
+    phase: Literal["Pending", "Running", "Passed", "Rejected", "Failed", "Deleting"] = "Pending"
+    conditions: list[Condition] = []
+    progress: Progress | None = None
+    job: str = ""
+    target: str = ""
+    """The ModelVersion that was asked."""
+    scores: list[Score] = []
+    verdict: Verdict | None = None
+
+
+class Evaluation(Resource):
+    """One run of suites against a model."""
+
+    kind: Literal["Evaluation"] = "Evaluation"
+    spec: EvaluationSpec
+    status: EvaluationStatus = EvaluationStatus()

