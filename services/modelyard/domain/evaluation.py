@@ -1,5 +1,6 @@
 """The Evaluation resource, and the suites, scores and gates that a Model shares with it."""
 
+from collections.abc import Sequence
 from typing import Literal, Self
 
 from pydantic import Field, model_validator
@@ -30,6 +31,12 @@ class Suite(Spec):
     limit: int | None = Field(default=None, ge=1)
     """Ask only the first rows."""
     few_shot: FewShot | None = None
+
+
+def suite_inputs(suites: Sequence[Suite]) -> dict[str, str]:
+    """What the scores of suites depend on: name of the input → URI."""
+    inputs = {suite.name: suite.uri for suite in suites}
+    return inputs | {f"{suite.name}/fewShot": suite.few_shot.uri for suite in suites if suite.few_shot}
 
 
 class Score(Spec):

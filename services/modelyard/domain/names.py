@@ -10,6 +10,8 @@ from modelyard.domain.model import FineTune, Serving
 
 HASH_LENGTH = 10
 MAX_LENGTH = 63
+PLACES = ("store", "milvusUri")
+"""Fields of a job that say where things are kept, not what is asked."""
 
 
 def _hashed(prefix: str, document: object) -> str:
@@ -24,8 +26,9 @@ def version_name(model: str, base_digest: str, fine_tune: FineTune | None, datas
 
 
 def job_name(job: FetchJob | TrainJob | EvaluateJob | IngestJob) -> str:
-    """The run of a job; two resources that ask for the same work share it."""
-    return _hashed(job.kind, job.wire())
+    """The run of a job; two resources that ask for the same work share it, wherever its results are kept."""
+    asked = {field: value for field, value in job.wire().items() if field not in PLACES}
+    return _hashed(job.kind, asked)
 
 
 def engine_name(base_digest: str, serving: Serving) -> str:

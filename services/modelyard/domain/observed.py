@@ -1,0 +1,153 @@
+"""What the lifecycle plan is told about the world, and what it may ask for. Plain data."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from modelyard.domain.evaluation import EvaluationStatus
+from modelyard.domain.job import EvaluateJob, FetchJob, IngestJob, TrainJob
+from modelyard.domain.knowledge_base import KnowledgeBaseStatus
+from modelyard.domain.model import Model, ModelStatus, ModelVersion, ModelVersionSpec, ModelVersionStatus
+from modelyard.domain.resource import Progress
+from modelyard.domain.serving import EmbeddingRoute, KnowledgeBaseRoute, Route
+
+Job = FetchJob | TrainJob | EvaluateJob | IngestJob
+
+
+@dataclass(frozen=True)
+class JobSeen:
+    """One job as it is now."""
+
+    phase: Literal["queued", "running", "succeeded", "failed"]
+    result: str = ""
+    """The result document (JSON), once succeeded."""
+    message: str = ""
+    """The root cause, once failed."""
+    progress: Progress | None = None
+    retryable: bool = False
+    attempts: int = 1
+    """How often it was started."""
+    idle_s: float = 0.0
+    """Seconds since it failed."""
+
+
+@dataclass(frozen=True)
+class AppSeen:
+    """One Serve application as it is now."""
+
+    phase: Literal["deploying", "running", "failed"]
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Where this platform keeps things."""
+
+    store: str
+    """Root URI of the artifact store."""
+    milvus_uri: str
+    capacity: Mapping[str, float] = field(default_factory=dict)
+    """What workers can reserve in total: `CPU`, `GPU`, …; empty where it is not known."""
+
+
+@dataclass(frozen=True)
+class Observed:
+    """The world around one resource."""
+
+    platform: Platform
+    now: str = ""
+    """UTC, RFC 3339; only copied into `lastTransitionTime`."""
+    jobs: Mapping[str, JobSeen] = field(default_factory=dict)
+    """By job name."""
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """URI of a dataset, suite or document folder → digest of its bytes."""
+    problems: Mapping[str, str] = field(default_factory=dict)
+    """URI → why it cannot be read."""
+    apps: Mapping[str, AppSeen] = field(default_factory=dict)
+    """By application name."""
+    answering: frozenset[str] = frozenset()
+    """Served model names and knowledge bases that the gateway lists now."""
+    versions: tuple[ModelVersion, ...] = ()
+    """Of the model at hand."""
+    model: Model | None = None
+    """Of an evaluation: the model that it names."""
+
+
+@dataclass(frozen=True)
+class RunJob:
+    """Start a job, or start it again after a failure."""
+
+    job: Job
+
+
+@dataclass(frozen=True)
+class CreateVersion:
+    """Make a ModelVersion that belongs to the model."""
+
+    name: str
+    spec: ModelVersionSpec
+
+
+@dataclass(frozen=True)
+class SetVersionStatus:
+    """Record what became of a version."""
+
+    name: str
+    status: ModelVersionStatus
+
+
+@dataclass(frozen=True)
+class DeleteVersion:
+    """Remove a ModelVersion, its run and its adapter."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class SetStatus:
+    """Replace the status of the resource."""
+
+    status: ModelStatus | EvaluationStatus | KnowledgeBaseStatus
+
+
+@dataclass(frozen=True)
+class RemoveIndex:
+    """Remove a Milvus alias and the collections behind it."""
+
+    alias: str
+
+
+@dataclass(frozen=True)
+class RemoveResource:
+    """The clean-up is done: let the resource go."""
+
+
+Step = RunJob | CreateVersion | SetVersionStatus | DeleteVersion | SetStatus | RemoveIndex | RemoveResource
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What must change for one resource, and what it wants kept."""
+
+    steps: tuple[Step, ...] = ()
+    """In order. None when the world is as the resource asks."""
+    jobs: frozenset[str] = frozenset()
+    """Names of the jobs that this resource stands on; a running job that no resource names is stopped."""
+    routes: tuple[Route, ...] = ()
+    engines: tuple["EngineWanted", ...] = ()
+    knowledge_bases: tuple[KnowledgeBaseRoute, ...] = ()
+    embeddings: tuple[EmbeddingRoute, ...] = ()
+
+
+@dataclass(frozen=True)
+class EngineWanted:
+    """An engine application that a model's routes go to."""
+
+    name: str
+    base_digest: str
+    engine: Literal["auto", "vllm", "transformers"]
+    max_model_length: int
+    kv_cache_gib: float
+    max_rank: int
+    min_replicas: int
+    max_replicas: int

@@ -1,0 +1,114 @@
+"""The bookkeeping that every plan shares: jobs to run, conditions to state. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from modelyard.domain.job import FetchJob, FetchResult
+from modelyard.domain.model import Source
+from modelyard.domain.names import job_name
+from modelyard.domain.observed import Job, JobSeen, Observed, RunJob, Step
+from modelyard.domain.resource import Condition, Progress
+
+MAX_ATTEMPTS = 3
+FIRST_BACKOFF_S = 5.0
+
+ConditionStatus = Literal["True", "False", "Unknown"]
+
+
+@dataclass
+class Draft:
+    """A plan in the making. Stages add to it until one has to wait."""
+
+    seen: Observed
+    generation: int
+    former: list[Condition]
+    """The conditions that the resource has now."""
+    steps: list[Step] = field(default_factory=list)
+    jobs: set[str] = field(default_factory=set)
+    conditions: list[Condition] = field(default_factory=list)
+    phase: str = "Pending"
+    progress: Progress | None = None
+    job: str = ""
+
+    @property
+    def waiting(self) -> bool:
+        """Whether something of this chain already waits."""
+        return any(condition.type == "Ready" for condition in self.conditions)
+
+    def state(self, kind: str, status: ConditionStatus, reason: str, message: str = "") -> None:
+        """State one condition; its transition time moves only when its status does."""
+        before = next((condition for condition in self.former if condition.type == kind), None)
+        since = before.last_transition_time if before and before.status == status else self.seen.now
+        self.conditions.append(
+            Condition(
+                type=kind,
+                status=status,
+                reason=reason,
+                message=message,
+                observed_generation=self.generation,
+                last_transition_time=since,
+            )
+        )
+
+    def wait(self, kind: str, phase: str, reason: str, message: str) -> None:
+        """Say that the chain waits at this stage for something that will come."""
+        self.phase = phase
+        self.state(kind, "False", reason, message)
+        self.state("Ready", "False", reason, message)
+
+    def fail(self, kind: str, reason: str, message: str) -> None:
+        """Say that the chain stops at this stage until the user changes something."""
+        self.wait(kind, "Failed", reason, message)
+
+    def digest(self, kind: str, uri: str) -> str | None:
+        """The digest of an input, or None after stating why there is none."""
+        if uri in self.seen.problems:
+            self.fail(kind, "InputNotFound", self.seen.problems[uri])
+            return None
+        return self.seen.digests[uri]
+
+    def digests(self, kind: str, inputs: Mapping[str, str]) -> dict[str, str] | None:
+        """The digests of named inputs (name → URI), or None after stating which one is missing."""
+        found = {name: self.digest(kind, uri) for name, uri in inputs.items() if not self.waiting}
+        return None if self.waiting else {name: digest for name, digest in found.items() if digest is not None}
+
+    def run(self, job: Job, kind: str, phase: str, max_attempts: int = MAX_ATTEMPTS) -> str | None:
+        """The result of a job (JSON), or None after asking for it or stating what it waits for."""
+        name = job_name(job)
+        self.jobs.add(name)
+        seen = self.seen.jobs.get(name)
+        if seen is not None and seen.phase == "succeeded":
+            return seen.result
+        if seen is None or _may_retry(seen, max_attempts):
+            self.steps.append(RunJob(job))
+            seen = JobSeen(phase="queued", attempts=seen.attempts if seen else 0)
+        if self.waiting:
+            return None  # an earlier job of this chain is what people are told about
+        self.job = name
+        if seen.phase == "failed":
+            if seen.retryable and seen.attempts < max_attempts:
+                self.wait(kind, phase, "Retrying", f"attempt {seen.attempts} of {max_attempts} failed: {seen.message}")
+            else:
+                self.fail(kind, "JobFailed", seen.message)
+        elif seen.phase == "running":
+            self.progress = seen.progress
+            self.wait(kind, phase, "Running", f"job {name} is running")
+        else:
+            self.wait(kind, phase, "Queued", f"job {name} waits for its turn")
+        return None
+
+    def fetch(self, source: Source, role: Literal["causal-lm", "embedding"], kind: str) -> str | None:
+        """The digest of fetched weights, or None while they are on their way."""
+        job = FetchJob(store=self.seen.platform.store, source=source, role=role)
+        result = self.run(job, kind, "Fetching")
+        if result is None:
+            return None
+        digest = FetchResult.model_validate_json(result).digest
+        self.state(kind, "True", "Fetched", f"{source.uri} is artifact {digest[:12]}")
+        return digest
+
+
+def _may_retry(job: JobSeen, max_attempts: int) -> bool:
+    backoff_s = FIRST_BACKOFF_S * 2 ** (job.attempts - 1)
+    return job.phase == "failed" and job.retryable and job.attempts < max_attempts and job.idle_s >= backoff_s
