@@ -17,6 +17,8 @@ class Settings(BaseSettings):
     """The OpenAI-compatible endpoint, on 127.0.0.1."""
     dashboard_port: int = Field(default=8265, ge=1, le=65535)
     """The Ray dashboard, on 127.0.0.1."""
+    milvus_port: int = Field(default=19530, ge=1, le=65535)
+    """The Milvus Lite server, on 127.0.0.1."""
 
     @property
     def root(self) -> Path:
@@ -37,6 +39,11 @@ class Settings(BaseSettings):
     def runs_uri(self) -> str:
         """Parent of all run folders."""
         return (self.root / "runs").as_uri()
+
+    @property
+    def milvus_uri(self) -> str:
+        """What pymilvus connects to."""
+        return f"http://127.0.0.1:{self.milvus_port}"
 
     @property
     def endpoint(self) -> str:

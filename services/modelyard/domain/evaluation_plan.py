@@ -23,7 +23,7 @@ def plan_evaluation(evaluation: Evaluation, seen: Observed) -> Plan:
         draft.state("Ready", "True" if verdict.passed else "False", "GatePassed" if verdict.passed else "GateRejected", verdict.reason)
     status = EvaluationStatus(
         observed_generation=evaluation.metadata.generation,
-        phase=draft.phase,  # type: ignore[arg-type]
+        phase=draft.phase,
         conditions=draft.conditions,
         progress=draft.progress,
         job=draft.job or evaluation.status.job,

@@ -28,7 +28,7 @@ def plan_knowledge_base(base: KnowledgeBase, seen: Observed) -> Plan:
     former = base.status
     status = KnowledgeBaseStatus(
         observed_generation=base.metadata.generation,
-        phase=draft.phase,  # type: ignore[arg-type]
+        phase=draft.phase,
         conditions=draft.conditions,
         progress=draft.progress,
         job=draft.job or former.job,

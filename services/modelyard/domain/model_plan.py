@@ -57,7 +57,7 @@ class _ModelPlan:
         self._retire(active)
         status = ModelStatus(
             observed_generation=self.model.metadata.generation,
-            phase=self.draft.phase,  # type: ignore[arg-type]
+            phase=self.draft.phase,
             conditions=self.draft.conditions,
             progress=self.draft.progress,
             job=self.draft.job or self.model.status.job,
@@ -156,7 +156,7 @@ class _ModelPlan:
             return
         failed = self.draft.phase == "Failed"
         message = self.draft.conditions[-1].message if failed else ""
-        self.statuses[self.desired] = ModelVersionStatus(phase="Failed" if failed else phase, message=message)  # type: ignore[arg-type]
+        self.statuses[self.desired] = ModelVersionStatus(phase="Failed" if failed else phase, message=message)
 
     def _train(self) -> str | None:
         job = build_train_job(self.desired, self.version_spec, self.seen.platform.store)

@@ -1,0 +1,183 @@
+"""Jobs on one machine: a queue of run folders, carried out one at a time as jobs of the local Ray."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Set
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import fsspec
+
+from modelyard.artifacts.runs import RunFolder
+from modelyard.artifacts.store import ArtifactStore
+from modelyard.domain.job import FetchJob, TrainJob
+from modelyard.domain.observed import Job, JobSeen
+
+MODULES = {"fetch": "artifacts", "train": "training", "evaluate": "evaluation", "ingest": "retrieval"}
+RUN_ENDED = {"SUCCEEDED", "FAILED", "STOPPED"}
+
+
+class RayJobs(Protocol):
+    """The part of `ray.job_submission.JobSubmissionClient` that is used."""
+
+    def submit_job(self, *, entrypoint: str, submission_id: str, runtime_env: dict[str, Any], metadata: dict[str, str]) -> str:
+        """Start a process on the Ray cluster."""
+
+    def get_job_info(self, job_id: str) -> Any:
+        """`.status`, `.message`. Raises RuntimeError for an unknown id."""
+
+    def get_job_logs(self, job_id: str) -> str:
+        """All output so far."""
+
+    def stop_job(self, job_id: str) -> bool:
+        """Ask a job to end."""
+
+
+@dataclass
+class Attempt:
+    """What the queue remembers of a run, kept in its folder as `attempt.json`."""
+
+    queued_at: float
+    count: int = 0
+    submission_id: str = ""
+    ended_at: float = 0.0
+    message: str = ""
+
+
+class LocalJobs:
+    """The queue. All it knows is in the run folders, so it can be killed at any moment."""
+
+    def __init__(self, runs_uri: str, store: ArtifactStore, ray: RayJobs, environment: Mapping[str, str]) -> None:
+        """`environment`: variables for every job."""
+        self.runs_uri, self.store, self.ray, self.environment = runs_uri, store, ray, dict(environment)
+        self.filesystem, self.root = fsspec.core.url_to_fs(runs_uri)
+
+    def run(self, name: str) -> RunFolder:
+        """The folder of a job."""
+        return RunFolder(f"{self.runs_uri}/{name}")
+
+    def observe(self) -> Mapping[str, JobSeen]:
+        """Every job there is, by name."""
+        return {name: seen for name in self._names() if (seen := self._see(name)) is not None}
+
+    def submit(self, name: str, job: Job) -> None:
+        """Queue a job, or queue it again after a failure."""
+        run = self.run(name)
+        attempt = self._attempt(run)
+        if attempt is not None and not attempt.ended_at:
+            return
+        run.remove("failure.json")
+        run.write("spec.json", json.dumps(job.wire()))
+        self._record(run, Attempt(queued_at=time.time(), count=attempt.count if attempt else 0))
+
+    def advance(self, wanted: Set[str]) -> None:
+        """Stop and forget what nobody wants any more, unless it succeeded; start the one that has waited longest if none runs."""
+        attempts = {name: attempt for name in self._names() if (attempt := self._attempt(self.run(name))) is not None}
+        running = {name: attempt for name, attempt in attempts.items() if attempt.submission_id and not attempt.ended_at}
+        for name in attempts.keys() - wanted:
+            if self.run(name).read("result.json") is None:
+                self.remove(name)
+        waiting = {name: a for name, a in attempts.items() if not a.submission_id and not a.ended_at and name in wanted}
+        if waiting and not running:
+            self._start(min(waiting, key=lambda name: waiting[name].queued_at))
+
+    def remove(self, name: str) -> None:
+        """Stop a job and forget its run."""
+        attempt = self._attempt(self.run(name))
+        if attempt is not None and attempt.submission_id and not attempt.ended_at:
+            self.ray.stop_job(attempt.submission_id)
+        if self.filesystem.exists(f"{self.root}/{name}"):
+            self.filesystem.rm(f"{self.root}/{name}", recursive=True)
+
+    def log(self, name: str) -> str:
+        """The output of a job so far, or of its last attempt."""
+        run = self.run(name)
+        attempt = self._attempt(run)
+        if attempt is not None and attempt.submission_id and not attempt.ended_at:
+            return self.ray.get_job_logs(attempt.submission_id)
+        return run.read("log.txt") or ""
+
+    def _names(self) -> list[str]:
+        if not self.filesystem.exists(self.root):
+            return []
+        return sorted(Path(path).name for path in self.filesystem.ls(self.root, detail=False))
+
+    def _see(self, name: str) -> JobSeen | None:
+        run = self.run(name)
+        attempt = self._attempt(run)
+        if attempt is None:
+            return None
+        if attempt.submission_id and not attempt.ended_at:
+            attempt = self._follow(run, attempt)
+        if attempt.ended_at:
+            return self._ended(run, attempt)
+        if attempt.submission_id:
+            return JobSeen(phase="running", progress=run.read_progress(), attempts=attempt.count)
+        return JobSeen(phase="queued", attempts=attempt.count)
+
+    def _ended(self, run: RunFolder, attempt: Attempt) -> JobSeen | None:
+        result = run.read("result.json")
+        if result is not None:
+            if not self._still_there(run, result):
+                return None
+            return JobSeen(phase="succeeded", result=result, attempts=attempt.count)
+        failure = run.read_failure()
+        return JobSeen(
+            phase="failed",
+            message=failure.message if failure else attempt.message,
+            retryable=failure.retryable if failure else True,
+            attempts=attempt.count,
+            idle_s=time.time() - attempt.ended_at,
+        )
+
+    def _still_there(self, run: RunFolder, result: str) -> bool:
+        """Whether what a job made is still in the store; if somebody deleted it, it has to be made again."""
+        if isinstance(run.read_spec(), FetchJob | TrainJob):
+            return self.store.has(json.loads(result)["digest"])
+        return True
+
+    def _follow(self, run: RunFolder, attempt: Attempt) -> Attempt:
+        """Take over the end of a running job from Ray. A job that Ray has lost waits to be started again."""
+        try:
+            info = self.ray.get_job_info(attempt.submission_id)
+        except RuntimeError:
+            return self._record(run, Attempt(queued_at=attempt.queued_at, count=attempt.count))
+        if str(getattr(info.status, "value", info.status)) not in RUN_ENDED:
+            return attempt
+        log = self.ray.get_job_logs(attempt.submission_id)
+        run.write("log.txt", log)
+        attempt.ended_at, attempt.message = time.time(), _root_cause(log, str(info.message))
+        return self._record(run, attempt)
+
+    def _start(self, name: str) -> None:
+        run = self.run(name)
+        attempt = self._attempt(run)
+        assert attempt is not None
+        spec = run.read_spec()
+        attempt.count += 1
+        attempt.submission_id = f"{name}-{attempt.count}-{int(time.time())}"
+        for document in ("failure.json", "result.json", "progress.json"):
+            run.remove(document)
+        self._record(run, attempt)
+        self.ray.submit_job(
+            entrypoint=f"exec {sys.executable} -u -m modelyard.{MODULES[spec.kind]} --run {run.uri}",
+            submission_id=attempt.submission_id,
+            runtime_env={"env_vars": self.environment},
+            metadata={"modelyard_job": name},
+        )
+
+    def _attempt(self, run: RunFolder) -> Attempt | None:
+        text = run.read("attempt.json")
+        return Attempt(**json.loads(text)) if text else None
+
+    def _record(self, run: RunFolder, attempt: Attempt) -> Attempt:
+        run.write("attempt.json", json.dumps(asdict(attempt)))
+        return attempt
+
+
+def _root_cause(log: str, message: str) -> str:
+    """The last line that the job printed, else what Ray says."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    return lines[-1] if lines else message

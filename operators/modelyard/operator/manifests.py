@@ -1,0 +1,102 @@
+"""Build the documents that carry out the plans. Pure: plain dicts, no I/O."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from modelyard.domain.observed import EngineWanted, Plan
+from modelyard.domain.serving import (
+    ENGINE_DEPLOYMENT,
+    GATEWAY_APP,
+    GATEWAY_DEPLOYMENT,
+    RETRIEVAL_APP,
+    RETRIEVAL_DEPLOYMENT,
+    EngineArgs,
+    EngineConfig,
+    GatewayConfig,
+    RetrievalArgs,
+)
+
+VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+"""The sizes of adapter slots that vLLM knows; a slot costs time by its size, so the smallest that fits is taken."""
+
+
+def build_serve_config(plans: Iterable[Plan], store: str, milvus_uri: str, port: int, threads: int) -> dict[str, Any]:
+    """The one Serve config for all resources, in the schema of Ray Serve's `PUT /api/serve/applications/`.
+
+    threads: for the compute of each engine and embedding replica.
+    """
+    plans = list(plans)
+    applications = [_gateway(plans)]
+    if any(plan.knowledge_bases for plan in plans):
+        applications.append(_retrieval(store, milvus_uri, threads))
+    engines: dict[str, list[EngineWanted]] = {}
+    for plan in plans:
+        for wanted in plan.engines:
+            engines.setdefault(wanted.name, []).append(wanted)
+    for name in sorted(engines):
+        adapters = {route.adapter for plan in plans for route in plan.routes if route.engine == name and route.adapter}
+        applications.append(_engine(engines[name], sorted(adapters), store, threads))
+    return {
+        "proxy_location": "HeadOnly",
+        "http_options": {"host": "127.0.0.1", "port": port},
+        "applications": applications,
+    }
+
+
+def _gateway(plans: list[Plan]) -> dict[str, Any]:
+    config = GatewayConfig(
+        routes=sorted((route for plan in plans for route in plan.routes), key=lambda route: route.name),
+        knowledge_bases=sorted((base for plan in plans for base in plan.knowledge_bases), key=lambda base: base.name),
+        embeddings=sorted({e.name: e for plan in plans for e in plan.embeddings}.values(), key=lambda e: e.name),
+    )
+    return _application(GATEWAY_APP, "/", "modelyard.gateway.app:build_app", {}, GATEWAY_DEPLOYMENT, config.wire(), 1)
+
+
+def _retrieval(store: str, milvus_uri: str, threads: int) -> dict[str, Any]:
+    args = RetrievalArgs(store=store, milvus_uri=milvus_uri)
+    return _application(RETRIEVAL_APP, None, "modelyard.retrieval.app:build_app", args.wire(), RETRIEVAL_DEPLOYMENT, None, threads)
+
+
+def _engine(wanted: list[EngineWanted], adapters: list[str], store: str, threads: int) -> dict[str, Any]:
+    first = wanted[0]
+    args = EngineArgs(
+        store=store,
+        base_digest=first.base_digest,
+        engine=first.engine,
+        max_model_length=first.max_model_length,
+        kv_cache_gib=first.kv_cache_gib,
+        # In steps, so that one more adapter seldom restarts the engine.
+        max_adapters=_at_least((1, 4, 16, 64, 256), len(adapters)),
+        max_rank=_at_least(VLLM_RANKS, max(engine.max_rank for engine in wanted)),
+    )
+    application = _application(
+        first.name,
+        None,
+        "modelyard.inference.app:build_app",
+        args.wire(),
+        ENGINE_DEPLOYMENT,
+        EngineConfig(adapters=adapters).wire(),
+        threads,
+    )
+    low, high = max(engine.min_replicas for engine in wanted), max(engine.max_replicas for engine in wanted)
+    deployment = application["deployments"][0]
+    if low == high:
+        deployment["num_replicas"] = high
+    else:
+        deployment["autoscaling_config"] = {"min_replicas": low, "max_replicas": high}
+    return application
+
+
+def _application(
+    name: str, route: str | None, import_path: str, args: dict[str, Any], deployment: str, user_config: dict[str, Any] | None, threads: int
+) -> dict[str, Any]:
+    # num_cpus 0: on one machine the cores are shared with jobs; what limits a replica is its threads.
+    actor = {"num_cpus": 0, "runtime_env": {"env_vars": {"OMP_NUM_THREADS": str(threads)}}}
+    settings: dict[str, Any] = {"name": deployment, "ray_actor_options": actor}
+    if user_config is not None:
+        settings["user_config"] = user_config
+    return {"name": name, "route_prefix": route, "import_path": import_path, "args": args, "deployments": [settings]}
+
+
+def _at_least(sizes: tuple[int, ...], wanted: int) -> int:
+    return next((size for size in sizes if size >= wanted), wanted)

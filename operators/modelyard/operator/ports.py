@@ -1,0 +1,59 @@
+"""What the reconciler needs of its surroundings. A laptop and a cluster each bring their own."""
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from modelyard.domain.observed import AppSeen, Job, JobSeen
+
+
+@dataclass(frozen=True)
+class ServingSeen:
+    """The serving side as it is now."""
+
+    apps: Mapping[str, AppSeen] = field(default_factory=dict)
+    answering: frozenset[str] = frozenset()
+    """Model names and knowledge bases that the gateway lists."""
+
+
+class Jobs(Protocol):
+    """Runs jobs to their end, each at most once at a time."""
+
+    def observe(self) -> Mapping[str, JobSeen]:
+        """Every job there is, by name."""
+
+    def submit(self, name: str, job: Job) -> None:
+        """Queue a job, or queue it again after a failure; nothing happens to one that is queued or runs."""
+
+    def advance(self, wanted: Set[str]) -> None:
+        """Stop what nobody wants any more and start what is next."""
+
+    def remove(self, name: str) -> None:
+        """Stop a job and forget its run."""
+
+
+class Serving(Protocol):
+    """Carries out one Serve config."""
+
+    def observe(self) -> ServingSeen:
+        """What is deployed and what answers."""
+
+    def apply(self, config: Mapping[str, Any]) -> None:
+        """Make the deployed applications those of the config, in place where that is possible."""
+
+
+class Inputs(Protocol):
+    """Reads what the user pointed at."""
+
+    def digest(self, uri: str, include: tuple[str, ...]) -> str:
+        """The digest of a file, or of the files of a folder that match. Raises ModelyardError."""
+
+
+class Leftovers(Protocol):
+    """Removes what lies outside the resources."""
+
+    def remove_index(self, alias: str) -> None:
+        """Remove a Milvus alias and its collections."""
+
+    def remove_artifact(self, digest: str) -> None:
+        """Remove an artifact."""

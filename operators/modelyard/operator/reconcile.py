@@ -1,0 +1,159 @@
+"""One pass over all resources: observe, plan, carry out. Level-triggered; knows neither Ray nor Kubernetes."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from modelyard.operator.store import ResourceStore
+
+from modelyard.domain.base import digest_of
+from modelyard.domain.errors import ModelyardError
+from modelyard.domain.evaluation import Evaluation
+from modelyard.domain.knowledge_base import KnowledgeBase
+from modelyard.domain.lifecycle import inputs_of, plan
+from modelyard.domain.model import Model, ModelVersion
+from modelyard.domain.model_plan import build_train_job
+from modelyard.domain.names import job_name
+from modelyard.domain.observed import (
+    CreateVersion,
+    DeleteVersion,
+    JobSeen,
+    Observed,
+    Plan,
+    Platform,
+    RemoveIndex,
+    RemoveResource,
+    RunJob,
+    SetStatus,
+    SetVersionStatus,
+    Step,
+)
+from modelyard.domain.resource import Condition, Metadata, OwnerReference, Resource
+from modelyard.operator.ports import Inputs, Jobs, Leftovers, Serving, ServingSeen
+
+logger = logging.getLogger(__name__)
+
+WARNING_REASONS = {"JobFailed", "GateRejected", "InputNotFound", "ApplicationFailed", "Unschedulable", "Retrying"}
+
+Key = tuple[str, str, str]
+
+
+@dataclass
+class Reconciler:
+    """Brings the world to what the resources ask for, a pass at a time."""
+
+    resources: ResourceStore
+    jobs: Jobs
+    serving: Serving
+    inputs: Inputs
+    leftovers: Leftovers
+    platform: Platform
+    build_config: Callable[[list[Plan]], Mapping[str, Any]]
+    now: Callable[[], str]
+    _applied: str = field(default="", init=False)
+    """Digest of the Serve config that was accepted last."""
+
+    def pass_once(self) -> None:
+        """Plan every resource and carry the steps out. One broken resource does not stop the others."""
+        everything = self.resources.list()
+        jobs, serving = self.jobs.observe(), self.serving.observe()
+        plans = []
+        for resource in everything:
+            seen = self._observe(resource, everything, jobs, serving)
+            wanted = plan(resource, seen)
+            plans.append(wanted)
+            for step in wanted.steps:
+                try:
+                    self._carry_out(step, resource)
+                except ModelyardError as error:
+                    self.resources.record_event(resource.key, "Warning", type(step).__name__, str(error))
+                    break
+        self.jobs.advance(frozenset().union(*(wanted.jobs for wanted in plans)))
+        self._serve(plans, serving)
+
+    def _observe(self, resource: Resource, everything: list[Resource], jobs: Mapping[str, JobSeen], serving: ServingSeen) -> Observed:
+        namespace = resource.metadata.namespace
+        model_name = resource.spec.model if isinstance(resource, Evaluation) else resource.metadata.name
+        siblings = [other for other in everything if other.metadata.namespace == namespace]
+        digests, problems = self._read_inputs(resource)
+        return Observed(
+            platform=self.platform,
+            now=self.now(),
+            jobs=jobs,
+            digests=digests,
+            problems=problems,
+            apps=serving.apps,
+            answering=serving.answering,
+            versions=tuple(o for o in siblings if isinstance(o, ModelVersion) and o.spec.model == model_name),
+            model=next((o for o in siblings if isinstance(o, Model) and o.metadata.name == model_name), None),
+        )
+
+    def _read_inputs(self, resource: Resource) -> tuple[dict[str, str], dict[str, str]]:
+        digests, problems = {}, {}
+        for uri, include in inputs_of(resource):
+            try:
+                digests[uri] = self.inputs.digest(uri, include)
+            except ModelyardError as error:
+                problems[uri] = str(error)
+        return digests, problems
+
+    def _carry_out(self, step: Step, resource: Resource) -> None:
+        namespace = resource.metadata.namespace
+        match step:
+            case RunJob(job):
+                name = job_name(job)
+                self.jobs.submit(name, job)
+                self.resources.record_event(resource.key, "Normal", "JobQueued", f"{job.kind} job {name}")
+            case CreateVersion(name, spec):
+                owner = OwnerReference(kind=resource.kind, name=resource.metadata.name, uid=resource.metadata.uid)
+                metadata = Metadata(name=name, namespace=namespace, owner_references=[owner])
+                self.resources.create(ModelVersion(metadata=metadata, spec=spec))
+                self.resources.record_event(resource.key, "Normal", "VersionCreated", f"ModelVersion {name}")
+            case SetVersionStatus(name, status):
+                self.resources.set_status(("ModelVersion", namespace, name), status)
+            case DeleteVersion(name):
+                self._delete_version(("ModelVersion", namespace, name))
+            case SetStatus(status):
+                assert isinstance(resource, Model | KnowledgeBase | Evaluation)
+                former = resource.status.conditions
+                if self.resources.set_status(resource.key, status):
+                    self._tell_transitions(resource.key, former, status.conditions)
+            case RemoveIndex(alias):
+                self.leftovers.remove_index(alias)
+            case RemoveResource():
+                self.resources.remove(resource.key)
+
+    def _delete_version(self, key: Key) -> None:
+        version = self.resources.find(*key)
+        if not isinstance(version, ModelVersion):
+            return
+        self.resources.remove(key)
+        job = build_train_job(key[2], version.spec, self.platform.store)
+        if job is not None:
+            self.jobs.remove(job_name(job))
+        digest = version.status.adapter_digest
+        others = [other for other in self.resources.list("ModelVersion") if isinstance(other, ModelVersion)]
+        if digest and all(other.status.adapter_digest != digest for other in others):
+            self.leftovers.remove_artifact(digest)
+
+    def _tell_transitions(self, key: Key, former: list[Condition], current: list[Condition]) -> None:
+        """One event for each condition whose status or reason changed."""
+        before = {condition.type: (condition.status, condition.reason) for condition in former}
+        for condition in current:
+            if before.get(condition.type) != (condition.status, condition.reason) and condition.type != "Ready":
+                severity = "Warning" if condition.reason in WARNING_REASONS else "Normal"
+                self.resources.record_event(key, severity, condition.reason, f"{condition.type}: {condition.message}")
+
+    def _serve(self, plans: list[Plan], serving: ServingSeen) -> None:
+        config = self.build_config(plans)
+        digest = digest_of(config)
+        missing = {app["name"] for app in config["applications"]} - serving.apps.keys()
+        if digest == self._applied and not missing:
+            return
+        try:
+            self.serving.apply(config)
+        except ModelyardError as error:
+            logger.warning("the Serve config was not taken: %s", error)
+            return
+        self._applied = digest
