@@ -12,7 +12,6 @@ import time
 from datetime import UTC, datetime
 from types import FrameType
 
-from modelyard.operator.store import ResourceStore
 from ray.dashboard.modules.serve.sdk import ServeSubmissionClient
 from ray.job_submission import JobSubmissionClient
 
@@ -28,6 +27,7 @@ from modelyard.operator.reconcile import Reconciler
 from modelyard.operator.serving import LocalServing
 from modelyard.operator.settings import Settings
 from modelyard.operator.state import PlatformState, hold_lock, write_state
+from modelyard.operator.store import ResourceStore
 
 logger = logging.getLogger(__name__)
 

@@ -42,6 +42,7 @@ class Attempt:
     queued_at: float
     count: int = 0
     submission_id: str = ""
+    started_at: float = 0.0
     ended_at: float = 0.0
     message: str = ""
 
@@ -143,7 +144,10 @@ class LocalJobs:
         try:
             info = self.ray.get_job_info(attempt.submission_id)
         except RuntimeError:
-            return self._record(run, Attempt(queued_at=attempt.queued_at, count=attempt.count))
+            if run.read("result.json") is None and run.read("failure.json") is None:
+                return self._record(run, Attempt(queued_at=attempt.queued_at, count=attempt.count))
+            attempt.ended_at = time.time()
+            return self._record(run, attempt)
         if str(getattr(info.status, "value", info.status)) not in RUN_ENDED:
             return attempt
         log = self.ray.get_job_logs(attempt.submission_id)
@@ -157,7 +161,8 @@ class LocalJobs:
         assert attempt is not None
         spec = run.read_spec()
         attempt.count += 1
-        attempt.submission_id = f"{name}-{attempt.count}-{int(time.time())}"
+        attempt.started_at = time.time()
+        attempt.submission_id = f"{name}-{attempt.count}-{int(attempt.started_at)}"
         for document in ("failure.json", "result.json", "progress.json"):
             run.remove(document)
         self._record(run, attempt)

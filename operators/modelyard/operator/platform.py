@@ -5,13 +5,12 @@ import sys
 import time
 from collections.abc import Callable
 
-from modelyard.operator.store import ResourceStore
-
 from modelyard.domain.errors import ConflictError, UnavailableError
 from modelyard.operator import processes
 from modelyard.operator.environment import platform_environment
 from modelyard.operator.settings import Settings
 from modelyard.operator.state import PlatformState, already_running, is_locked, read_state
+from modelyard.operator.store import ResourceStore
 
 START_TIMEOUT_S = 180.0
 LOOK_INTERVAL_S = 0.2

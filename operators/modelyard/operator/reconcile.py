@@ -5,8 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modelyard.operator.store import ResourceStore
-
 from modelyard.domain.base import digest_of
 from modelyard.domain.errors import ModelyardError
 from modelyard.domain.evaluation import Evaluation
@@ -31,6 +29,7 @@ from modelyard.domain.observed import (
 )
 from modelyard.domain.resource import Condition, Metadata, OwnerReference, Resource
 from modelyard.operator.ports import Inputs, Jobs, Leftovers, Serving, ServingSeen
+from modelyard.operator.store import ResourceStore
 
 logger = logging.getLogger(__name__)
 
