@@ -121,12 +121,9 @@ def _convert(uri: str, line: int, row: Any, chosen: str, because: str) -> Conver
     where = f"{uri} line {line}"
     if not isinstance(row, dict):
         raise InvalidInputError(f"{where} is not a JSON object: {_describe(row)}", SHAPES)
-    missing = [field for field in FIELDS[chosen] if field not in row]
-    if missing:
+    if any(field not in row for field in FIELDS[chosen]):
         found = _detect(uri, line, row)
-        if found != chosen:
-            raise InvalidInputError(f"{where} is {found}, but {because} {chosen}", "keep to one format in a dataset")
-        raise InvalidInputError(f"{where} lacks {', '.join(missing)}: {_describe(row)}", SHAPES)
+        raise InvalidInputError(f"{where} is {found}, but {because} {chosen}", "keep to one format in a dataset")
     messages = CONVERTERS[chosen](where, row)
     _check_turns(where, messages)
     return Conversation(messages, line)

@@ -1,0 +1,155 @@
+"""Write the data of this example from CPython itself, so that nothing has to be downloaded.
+
+data/train.jsonl     help text of a function → a JSON record of its signature, to learn from
+data/heldout.jsonl   the same for modules that train.jsonl has nothing of, to score on
+data/docs/*.md       the language reference, one file a topic, to answer from
+
+What is right is known without a person or a model: `inspect.signature` and the docstring say it.
+The same Python gives the same bytes.
+"""
+
+import argparse
+import importlib
+import inspect
+import json
+import pydoc
+import random
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from pydoc_data.topics import topics
+from typing import Any
+
+HELD_OUT_MODULES = ("bisect", "fnmatch", "heapq", "json", "shutil", "statistics", "tempfile", "textwrap")
+TRAIN_MODULES = (
+    *("abc", "ast", "asyncio", "base64", "binascii", "calendar", "cmath", "codecs", "compileall", "contextlib", "copy", "csv"),
+    *("dataclasses", "difflib", "dis", "email.utils", "enum", "filecmp", "fileinput", "functools", "gc", "getopt", "getpass", "glob"),
+    *("gzip", "hashlib", "hmac", "html", "importlib", "inspect", "io", "ipaddress", "linecache", "locale", "logging", "lzma", "marshal"),
+    *("math", "mimetypes", "operator", "os", "os.path", "pickle", "pickletools", "pkgutil", "platform", "plistlib", "pprint"),
+    *("py_compile", "quopri", "random", "re", "runpy", "secrets", "shlex", "signal", "site", "socket", "sqlite3", "ssl", "string"),
+    *("struct", "subprocess", "sysconfig", "tarfile", "threading", "timeit", "token", "tokenize", "traceback", "tracemalloc"),
+    *("types", "typing", "unicodedata", "urllib.parse", "urllib.request", "uuid", "warnings", "weakref", "webbrowser"),
+    *("wsgiref.util", "xml.dom.minidom", "xml.etree.ElementTree", "zipapp", "zlib"),
+)
+"""All are there, and import without effects or warnings, in CPython 3.11, 3.12 and 3.13."""
+
+IMPLEMENTATIONS = {"os.path": ("posixpath", "ntpath", "genericpath"), "pickle": ("_pickle",), "xml.etree.ElementTree": ("_elementtree",)}
+"""Where the functions of a module say they come from, when that is neither the module nor `_module`."""
+
+INSTRUCTION = (
+    "Turn this Python help text into one JSON object with the fields name, parameters (list of the names in order), "
+    "defaults (object from name to default value, as text) and summary (the first sentence). Answer with JSON only."
+)
+HELP_CHARACTERS = 240
+SUMMARY_CHARACTERS = 100
+MAX_PARAMETERS = 7
+ROWS_PER_MODULE = {"train": 16, "heldout": 8}
+SEED = 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write the data of this example from CPython itself.")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "data", help="the folder to write to (default: %(default)s)")
+    out = parser.parse_args().out
+    train, held_out = build_rows()
+    write_rows(out / "train.jsonl", train)
+    write_rows(out / "heldout.jsonl", held_out)
+    pages = build_pages()
+    (out / "docs").mkdir(exist_ok=True)
+    for topic, page in pages.items():
+        (out / "docs" / f"{topic}.md").write_text(page, encoding="utf-8")
+    print(f"{len(train)} rows to learn from, {len(held_out)} to score on and {len(pages)} documents are in {out}")
+
+
+def build_rows() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Chat rows to learn from and to score on; no function and no summary is in both, or twice in one."""
+    seen: set[str] = set()
+    held_out = [row for module in HELD_OUT_MODULES for row in rows_of(module, ROWS_PER_MODULE["heldout"], seen)]
+    train = [row for module in TRAIN_MODULES for row in rows_of(module, ROWS_PER_MODULE["train"], seen)]
+    random.Random(SEED).shuffle(held_out)
+    random.Random(SEED).shuffle(train)
+    return train, held_out
+
+
+def rows_of(module: str, limit: int, seen: set[str]) -> list[dict[str, Any]]:
+    rows = []
+    for text, record in examples(module):
+        if record["summary"] not in seen:
+            seen.add(record["summary"])
+            answer = json.dumps(record, ensure_ascii=False)
+            question = {"role": "user", "content": f"{INSTRUCTION}\n\n{text}"}
+            rows.append({"messages": [question, {"role": "assistant", "content": answer}]})
+    return random.Random(f"{SEED} {module}").sample(rows, min(limit, len(rows)))
+
+
+def examples(module: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(help text, record) of each fit function that a module defines, by name."""
+    namespace = vars(importlib.import_module(module))
+    homes = (module, f"_{module}", *IMPLEMENTATIONS.get(module, ()))
+    for name, function in sorted(namespace.items()):
+        if name.startswith("_") or not inspect.isroutine(function) or getattr(function, "__module__", None) not in homes:
+            continue
+        record, text = describe(function), cut(help_text(function))
+        if record is not None and record["name"] == name and record["summary"] in " ".join(text.split()):
+            yield text, record
+
+
+def describe(function: Any) -> dict[str, Any] | None:
+    """The record of a function, or None where it has no signature, no sentence, or too much of either."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return None
+    summary = first_sentence(inspect.getdoc(function) or "")
+    # "<" shows an object that has no source text; some hold an address, which differs from run to run.
+    if not summary or "<" in str(signature) or len(signature.parameters) > MAX_PARAMETERS:
+        return None
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    parameters = signature.parameters.values()
+    return {
+        "name": function.__name__,
+        "parameters": [stars.get(parameter.kind, "") + parameter.name for parameter in parameters],
+        "defaults": {parameter.name: repr(parameter.default) for parameter in parameters if parameter.default is not parameter.empty},
+        "summary": summary,
+    }
+
+
+def first_sentence(docstring: str) -> str:
+    """The first sentence where it is plain prose that begins the docstring and is short, else ''."""
+    paragraph = " ".join(docstring.split("\n\n")[0].split())
+    found = re.match(r"[A-Z][^\n]*?\.(?= [A-Z]|$)", paragraph)
+    return found.group() if found and len(found.group()) <= SUMMARY_CHARACTERS and '"' not in found.group() else ""
+
+
+def help_text(function: Any) -> str:
+    """What `help(function)` shows below its heading."""
+    lines = pydoc.plaintext.document(function).splitlines()
+    return "\n".join(line.rstrip() for line in lines).strip()
+
+
+def cut(text: str) -> str:
+    """The text up to a word that ends near the limit."""
+    return text if len(text) <= HELP_CHARACTERS else text[: text.rindex(" ", 0, HELP_CHARACTERS)].rstrip() + " ..."
+
+
+def build_pages() -> dict[str, str]:
+    """Markdown of each topic of the language reference, by its name."""
+    return {topic: page(topic, text) for topic, text in sorted(topics.items())}
+
+
+def page(topic: str, text: str) -> str:
+    """A topic with its title as the heading."""
+    first, _, rest = text.strip().partition("\n")
+    underline, _, body = rest.partition("\n")
+    if underline.strip("*=-"):  # no title of its own
+        first, body = topic, text
+    return f"# {first.strip()}\n\n{body.strip()}\n"
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
