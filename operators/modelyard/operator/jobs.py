@@ -66,7 +66,7 @@ class LocalJobs:
     def submit(self, name: str, job: Job) -> None:
         """Queue a job, or queue it again after a failure."""
         run = self.run(name)
-        attempt = self._attempt(run)
+        attempt = read_attempt(run)
         if attempt is not None and not attempt.ended_at:
             return
         run.remove("failure.json")
@@ -75,7 +75,7 @@ class LocalJobs:
 
     def advance(self, wanted: Set[str]) -> None:
         """Stop and forget what nobody wants any more, unless it succeeded; start the one that has waited longest if none runs."""
-        attempts = {name: attempt for name in self._names() if (attempt := self._attempt(self.run(name))) is not None}
+        attempts = {name: attempt for name in self._names() if (attempt := read_attempt(self.run(name))) is not None}
         running = {name: attempt for name, attempt in attempts.items() if attempt.submission_id and not attempt.ended_at}
         for name in attempts.keys() - wanted:
             if self.run(name).read("result.json") is None:
@@ -86,7 +86,7 @@ class LocalJobs:
 
     def remove(self, name: str) -> None:
         """Stop a job and forget its run."""
-        attempt = self._attempt(self.run(name))
+        attempt = read_attempt(self.run(name))
         if attempt is not None and attempt.submission_id and not attempt.ended_at:
             self.ray.stop_job(attempt.submission_id)
         if self.filesystem.exists(f"{self.root}/{name}"):
@@ -95,7 +95,7 @@ class LocalJobs:
     def log(self, name: str) -> str:
         """The output of a job so far, or of its last attempt."""
         run = self.run(name)
-        attempt = self._attempt(run)
+        attempt = read_attempt(run)
         if attempt is not None and attempt.submission_id and not attempt.ended_at:
             return self.ray.get_job_logs(attempt.submission_id)
         return run.read("log.txt") or ""
@@ -107,7 +107,7 @@ class LocalJobs:
 
     def _see(self, name: str) -> JobSeen | None:
         run = self.run(name)
-        attempt = self._attempt(run)
+        attempt = read_attempt(run)
         if attempt is None:
             return None
         if attempt.submission_id and not attempt.ended_at:
@@ -157,7 +157,7 @@ class LocalJobs:
 
     def _start(self, name: str) -> None:
         run = self.run(name)
-        attempt = self._attempt(run)
+        attempt = read_attempt(run)
         assert attempt is not None
         spec = run.read_spec()
         attempt.count += 1
@@ -173,13 +173,15 @@ class LocalJobs:
             metadata={"modelyard_job": name},
         )
 
-    def _attempt(self, run: RunFolder) -> Attempt | None:
-        text = run.read("attempt.json")
-        return Attempt(**json.loads(text)) if text else None
-
     def _record(self, run: RunFolder, attempt: Attempt) -> Attempt:
         run.write("attempt.json", json.dumps(asdict(attempt)))
         return attempt
+
+
+def read_attempt(run: RunFolder) -> Attempt | None:
+    """What the queue remembers of a run; None for a folder that it did not make."""
+    text = run.read("attempt.json")
+    return Attempt(**json.loads(text)) if text else None
 
 
 def _root_cause(log: str, message: str) -> str:
