@@ -68,7 +68,10 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UnavailableError(f"{path.parent} cannot be made: {error.strerror}", "choose another home") from error
         self.engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_TIMEOUT_S})
         event.listen(self.engine, "connect", _configure)
         event.listen(self.engine, "begin", _begin)
@@ -116,10 +119,15 @@ class Database:
             ) from error
 
     def _prepare(self) -> None:
-        with self.write() as connection:
-            if not inspect(connection).has_table(PLATFORM.name):
-                METADATA.create_all(connection)
-                connection.execute(insert(PLATFORM).values(schema_version=SCHEMA_VERSION, revision=0))
+        with self.read() as connection:
+            made = inspect(connection).has_table(PLATFORM.name)
+        if not made:
+            with self.write() as connection:
+                # Another process may have been first.
+                if not inspect(connection).has_table(PLATFORM.name):
+                    METADATA.create_all(connection)
+                    connection.execute(insert(PLATFORM).values(schema_version=SCHEMA_VERSION, revision=0))
+        with self.read() as connection:
             version = connection.execute(select(PLATFORM.c.schema_version)).scalar_one()
         if version > SCHEMA_VERSION:
             raise ConflictError(

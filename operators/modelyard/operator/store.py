@@ -42,6 +42,10 @@ class Event(Spec):
     last_seen: str
 
 
+Events = list[Event]
+"""An alias, since `list` means something else inside ResourceStore."""
+
+
 def utc_now() -> datetime:
     """The time that resources and events are stamped with."""
     return datetime.now(UTC)
@@ -160,7 +164,7 @@ class ResourceStore:
                 self._insert_event(connection, key, {"type": type, "reason": reason, "message": message})
             self._database.touch(connection)
 
-    def events(self, key: Key | None = None) -> "list[Event]":
+    def events(self, key: Key | None = None) -> Events:
         """The events of a resource, or of all; the latest come last."""
         query = select(EVENTS).order_by(EVENTS.c.last_seen, EVENTS.c.id)
         with self._database.read() as connection:
