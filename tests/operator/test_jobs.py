@@ -8,10 +8,11 @@ import pytest
 
 from modelyard.artifacts.manifest import Manifest, list_files
 from modelyard.artifacts.store import ArtifactStore
+from modelyard.domain.errors import UnavailableError
 from modelyard.domain.job import FetchJob, IngestJob
 from modelyard.domain.knowledge_base import Chunking, DocumentSource
 from modelyard.domain.model import Source
-from modelyard.operator.jobs import LocalJobs
+from modelyard.operator.jobs import LocalJobs, requeue
 
 
 class FakeRay:
@@ -28,7 +29,7 @@ class FakeRay:
 
     def get_job_info(self, job_id: str) -> Any:
         if job_id not in self.jobs:
-            raise RuntimeError(f"Job {job_id} does not exist.")
+            raise RuntimeError(f"Request failed with status code 404: Job {job_id} does not exist.")
         return self.jobs[job_id]
 
     def get_job_logs(self, job_id: str) -> str:
@@ -108,7 +109,7 @@ def test_a_job_that_died_without_a_word_is_retryable_and_shows_its_last_line(job
     ray.end("FAILED", "exit code -9", log="step 1\nKilled\n\n")
     seen = jobs.observe()["one"]
     assert (seen.phase, seen.message, seen.retryable, seen.attempts) == ("failed", "Killed", True, 1)
-    assert jobs.log("one").startswith("step 1")
+    assert (jobs.run("one").read("log.txt") or "").startswith("step 1")
     jobs.submit("one", INGEST)
     jobs.advance({"one"})
     assert jobs.observe()["one"].attempts == 2
@@ -121,6 +122,33 @@ def test_a_job_that_ray_has_lost_is_started_again(jobs: LocalJobs, ray: FakeRay)
     assert phases(jobs) == {"one": "queued"}
     jobs.advance({"one"})
     assert phases(jobs) == {"one": "running"}
+
+
+def test_a_ray_that_answers_with_an_error_does_not_start_the_job_twice(
+    jobs: LocalJobs, ray: FakeRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.submit("one", INGEST)
+    jobs.advance({"one"})
+
+    def broken(job_id: str) -> Any:
+        raise RuntimeError("Request failed with status code 500: overloaded")
+
+    monkeypatch.setattr(ray, "get_job_info", broken)
+    with pytest.raises(UnavailableError, match="overloaded"):
+        jobs.observe()
+    monkeypatch.undo()
+    assert phases(jobs) == {"one": "running"}
+
+
+def test_a_failed_job_can_be_queued_again_from_its_first_attempt(jobs: LocalJobs, ray: FakeRay) -> None:
+    jobs.submit("one", INGEST)
+    jobs.advance({"one"})
+    ray.end("FAILED")
+    jobs.observe()
+    requeue(jobs.run("one"))
+    assert phases(jobs) == {"one": "queued"}
+    jobs.advance({"one"})
+    assert jobs.observe()["one"].attempts == 1
 
 
 def test_a_result_written_just_before_ray_was_lost_still_counts(jobs: LocalJobs, ray: FakeRay) -> None:

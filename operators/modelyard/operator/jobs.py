@@ -12,6 +12,7 @@ import fsspec
 
 from modelyard.artifacts.runs import RunFolder
 from modelyard.artifacts.store import ArtifactStore
+from modelyard.domain.errors import UnavailableError
 from modelyard.domain.job import FetchJob, TrainJob
 from modelyard.domain.observed import Job, JobSeen
 
@@ -92,14 +93,6 @@ class LocalJobs:
         if self.filesystem.exists(f"{self.root}/{name}"):
             self.filesystem.rm(f"{self.root}/{name}", recursive=True)
 
-    def log(self, name: str) -> str:
-        """The output of a job so far, or of its last attempt."""
-        run = self.run(name)
-        attempt = read_attempt(run)
-        if attempt is not None and attempt.submission_id and not attempt.ended_at:
-            return self.ray.get_job_logs(attempt.submission_id)
-        return run.read("log.txt") or ""
-
     def _names(self) -> list[str]:
         if not self.filesystem.exists(self.root):
             return []
@@ -108,30 +101,12 @@ class LocalJobs:
     def _see(self, name: str) -> JobSeen | None:
         run = self.run(name)
         attempt = read_attempt(run)
-        if attempt is None:
+        if attempt is not None and attempt.submission_id and not attempt.ended_at:
+            self._follow(run, attempt)
+        seen = read_job(run)
+        if seen is not None and seen.phase == "succeeded" and not self._still_there(run, seen.result):
             return None
-        if attempt.submission_id and not attempt.ended_at:
-            attempt = self._follow(run, attempt)
-        if attempt.ended_at:
-            return self._ended(run, attempt)
-        if attempt.submission_id:
-            return JobSeen(phase="running", progress=run.read_progress(), attempts=attempt.count)
-        return JobSeen(phase="queued", attempts=attempt.count)
-
-    def _ended(self, run: RunFolder, attempt: Attempt) -> JobSeen | None:
-        result = run.read("result.json")
-        if result is not None:
-            if not self._still_there(run, result):
-                return None
-            return JobSeen(phase="succeeded", result=result, attempts=attempt.count)
-        failure = run.read_failure()
-        return JobSeen(
-            phase="failed",
-            message=failure.message if failure else attempt.message,
-            retryable=failure.retryable if failure else True,
-            attempts=attempt.count,
-            idle_s=time.time() - attempt.ended_at,
-        )
+        return seen
 
     def _still_there(self, run: RunFolder, result: str) -> bool:
         """Whether what a job made is still in the store; if somebody deleted it, it has to be made again."""
@@ -139,21 +114,25 @@ class LocalJobs:
             return self.store.has(json.loads(result)["digest"])
         return True
 
-    def _follow(self, run: RunFolder, attempt: Attempt) -> Attempt:
+    def _follow(self, run: RunFolder, attempt: Attempt) -> None:
         """Take over the end of a running job from Ray. A job that Ray has lost waits to be started again."""
         try:
             info = self.ray.get_job_info(attempt.submission_id)
-        except RuntimeError:
+        except RuntimeError as error:
+            if "status code 404" not in str(error):
+                raise UnavailableError(f"Ray does not tell about job {attempt.submission_id}: {error}", "it is asked again") from error
             if run.read("result.json") is None and run.read("failure.json") is None:
-                return self._record(run, Attempt(queued_at=attempt.queued_at, count=attempt.count))
-            attempt.ended_at = time.time()
-            return self._record(run, attempt)
+                attempt = Attempt(queued_at=attempt.queued_at, count=attempt.count)
+            else:
+                attempt.ended_at = time.time()
+            self._record(run, attempt)
+            return
         if str(getattr(info.status, "value", info.status)) not in RUN_ENDED:
-            return attempt
+            return
         log = self.ray.get_job_logs(attempt.submission_id)
         run.write("log.txt", log)
         attempt.ended_at, attempt.message = time.time(), _root_cause(log, str(info.message))
-        return self._record(run, attempt)
+        self._record(run, attempt)
 
     def _start(self, name: str) -> None:
         run = self.run(name)
@@ -173,15 +152,41 @@ class LocalJobs:
             metadata={"modelyard_job": name},
         )
 
-    def _record(self, run: RunFolder, attempt: Attempt) -> Attempt:
+    def _record(self, run: RunFolder, attempt: Attempt) -> None:
         run.write("attempt.json", json.dumps(asdict(attempt)))
-        return attempt
 
 
 def read_attempt(run: RunFolder) -> Attempt | None:
     """What the queue remembers of a run; None for a folder that it did not make."""
     text = run.read("attempt.json")
     return Attempt(**json.loads(text)) if text else None
+
+
+def read_job(run: RunFolder) -> JobSeen | None:
+    """A job as its folder tells; None for a folder that the queue did not make."""
+    attempt = read_attempt(run)
+    if attempt is None:
+        return None
+    if not attempt.ended_at:
+        running = bool(attempt.submission_id)
+        return JobSeen("running" if running else "queued", progress=run.read_progress() if running else None, attempts=attempt.count)
+    result = run.read("result.json")
+    if result is not None:
+        return JobSeen("succeeded", result=result, attempts=attempt.count)
+    failure = run.read_failure()
+    return JobSeen(
+        phase="failed",
+        message=failure.message if failure else attempt.message,
+        retryable=failure.retryable if failure else True,
+        attempts=attempt.count,
+        idle_s=time.time() - attempt.ended_at,
+    )
+
+
+def requeue(run: RunFolder) -> None:
+    """Queue a failed job as if it had never been started; its checkpoints stay."""
+    run.remove("failure.json")
+    run.write("attempt.json", json.dumps(asdict(Attempt(queued_at=time.time()))))
 
 
 def _root_cause(log: str, message: str) -> str:

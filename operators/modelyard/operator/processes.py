@@ -23,19 +23,20 @@ OBJECT_STORE_BYTES = 256 << 20
 STOP_TIMEOUT_S = 20.0
 
 
-def ray_command(settings: Settings, gcs_port: int) -> list[str]:
-    """Ray's head node, on loopback only.
+def ray_folder(settings: Settings) -> Path:
+    """Where Ray keeps sockets and logs. The name is short: paths of Unix sockets end at 107 bytes."""
+    return Path(f"/tmp/modelyard-{digest_of(str(settings.root))[:8]}")
 
-    Its temporary folder has a short name of its own: Unix socket paths end at 107 bytes.
-    """
-    temporary = f"/tmp/modelyard-{digest_of(str(settings.root))[:8]}"
+
+def ray_command(settings: Settings, gcs_port: int) -> list[str]:
+    """Ray's head node, on loopback only."""
     return [
         *(sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block"),
         *("--node-ip-address=127.0.0.1", f"--port={gcs_port}"),
         *("--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={settings.dashboard_port}"),
         *(f"--dashboard-agent-listen-port={free_port()}", f"--dashboard-agent-grpc-port={free_port()}"),
         *(f"--ray-client-server-port={free_port()}", f"--metrics-export-port={free_port()}"),
-        *(f"--temp-dir={temporary}", f"--num-cpus={cores()}", f"--object-store-memory={OBJECT_STORE_BYTES}"),
+        *(f"--temp-dir={ray_folder(settings)}", f"--num-cpus={cores()}", f"--object-store-memory={OBJECT_STORE_BYTES}"),
         "--disable-usage-stats",
     ]
 

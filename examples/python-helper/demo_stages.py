@@ -1,0 +1,122 @@
+"""Show each stage of the chain with a progress bar until both resources are ready."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from modelyard.artifacts.runs import RunFolder
+from modelyard.domain.errors import ModelyardError
+from modelyard.domain.knowledge_base import KnowledgeBase
+from modelyard.domain.model import Model
+from modelyard.domain.resource import Progress as JobProgress
+from modelyard.operator.jobs import read_attempt
+from modelyard.operator.settings import Settings
+from modelyard.operator.store import ResourceStore
+
+STAGES = {
+    "fetch": "fetch the weights",
+    "fetch_embedding": "fetch the embedding model",
+    "ingest": "index the documents",
+    "evaluate_base": "score the base",
+    "train": "fine-tune",
+    "evaluate_tuned": "score the tuned model",
+    "deploy": "serve",
+}
+
+
+class StageFailedError(ModelyardError):
+    """A stage ended in a way that ends the demo."""
+
+
+@dataclass
+class Run:
+    """One job's run, as its folder tells."""
+
+    stage: str
+    started_at: float
+    ended_at: float
+    progress: JobProgress | None
+
+
+def watch_stages(settings: Settings, console: Console, model_name: str, base_name: str) -> tuple[Model, dict[str, float]]:
+    """Wait until the model and the knowledge base are ready; returns the model and seconds per stage (0: reused).
+
+    Raises StageFailedError with the reason that the resource states.
+    """
+    store = ResourceStore(settings.database)
+    began = time.time()
+    deploying_since = 0.0
+    bars = Progress(
+        TextColumn("{task.description:28}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console,
+    )
+    with bars:
+        tasks = {key: bars.add_task(label, total=100, start=False, note="") for key, label in STAGES.items()}
+        while True:
+            runs = {run.stage: run for run in _runs(settings)}
+            for key, run in runs.items():
+                _draw(bars, tasks[key], run, began)
+            model, base = store.get("Model", "default", model_name), store.get("KnowledgeBase", "default", base_name)
+            assert isinstance(model, Model) and isinstance(base, KnowledgeBase)
+            for resource in (model, base):
+                if resource.status.phase in ("Failed", "Rejected"):
+                    raise StageFailedError(
+                        f"{resource.kind} {resource.metadata.name} is {resource.status.phase}: {resource.status.conditions[-1].message}",
+                        f"see `modelyard describe {resource.kind.lower()} {resource.metadata.name}`",
+                    )
+            if model.status.phase == "Deploying" and not deploying_since:
+                deploying_since = time.time()
+                bars.start_task(tasks["deploy"])
+            if model.status.phase == base.status.phase == "Ready":
+                bars.update(tasks["deploy"], completed=100, note=", ".join(model.status.served_names))
+                bars.stop_task(tasks["deploy"])
+                break
+            time.sleep(0.5)
+    seconds = {key: max(0.0, run.ended_at - max(run.started_at, began)) for key, run in runs.items()}
+    return model, seconds | {"deploy": time.time() - deploying_since if deploying_since else 0.0}
+
+
+def _runs(settings: Settings) -> Iterator[Run]:
+    folder = settings.root / "runs"
+    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
+        run = RunFolder(path.as_uri())
+        attempt = read_attempt(run)
+        if attempt is None:
+            continue
+        spec = run.read_spec()
+        stage = str(spec.kind)
+        if spec.kind == "evaluate":
+            stage = "evaluate_tuned" if spec.adapter_digest else "evaluate_base"
+        elif spec.kind == "fetch" and spec.role == "embedding":
+            stage = "fetch_embedding"
+        yield Run(stage, attempt.started_at, attempt.ended_at, run.read_progress())
+
+
+def _draw(bars: Progress, task: TaskID, run: Run, began: float) -> None:
+    if run.ended_at:
+        bars.update(task, completed=100, note="done before" if run.ended_at < began else _note(run.progress))
+        bars.start_task(task)
+        bars.stop_task(task)
+    elif run.started_at:
+        bars.start_task(task)
+        bars.update(task, completed=run.progress.percent if run.progress else 0, note=_note(run.progress))
+
+
+def _note(progress: JobProgress | None) -> str:
+    if progress is None:
+        return ""
+    parts = [progress.stage]
+    if progress.loss is not None:
+        parts.append(f"loss {progress.loss:.3f}")
+    if progress.tokens_per_second:
+        parts.append(f"{progress.tokens_per_second:.0f} tokens/s")
+    if progress.eta_seconds:
+        parts.append(f"{progress.eta_seconds:.0f} s left")
+    return " · ".join(parts)
