@@ -14,6 +14,10 @@ class ModelyardError(Exception):
         self.problem = problem
         self.remedy = remedy
 
+    def __reduce__(self) -> tuple[type["ModelyardError"], tuple[str, str]]:
+        # Exceptions cross processes (Ray); the default would call __init__ with the one joined line.
+        return type(self), (self.problem, self.remedy)
+
 
 class InvalidInputError(ModelyardError):
     """Something that the user wrote cannot be used as it stands."""
