@@ -1,8 +1,10 @@
 """The `manifest.json` beside every artifact: what it is, where it came from, and a sha256 per file."""
 
 import hashlib
-from pathlib import Path
-from typing import Any, Literal
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
 
 from modelyard.domain.base import Spec, digest_of
 from modelyard.domain.errors import IntegrityError
@@ -11,13 +13,20 @@ MANIFEST_FILE = "manifest.json"
 BLOCK_BYTES = 1 << 20
 
 
+def _stay_inside(path: str) -> str:
+    parts = PurePosixPath(path).parts
+    if not parts or path.startswith("/") or ".." in parts or "\\" in path or "\0" in path or path != "/".join(parts):
+        raise ValueError(f"path {path!r} leaves the artifact or is not in plain form; use a relative path with `/`")
+    return path
+
+
 class FileEntry(Spec):
     """One file of an artifact."""
 
-    path: str
-    """Relative, with `/`."""
-    sha256: str
-    size_bytes: int
+    path: Annotated[str, AfterValidator(_stay_inside)]
+    """Relative, with `/`, without `..`."""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size_bytes: int = Field(ge=0)
 
 
 class Manifest(Spec):
@@ -62,11 +71,13 @@ def list_files(folder: Path) -> list[FileEntry]:
     return [FileEntry(path=path.relative_to(folder).as_posix(), sha256=hash_file(path), size_bytes=path.stat().st_size) for path in paths]
 
 
-def verify(folder: Path, manifest: Manifest) -> None:
-    """Raise IntegrityError that names the first file which is missing, truncated or altered."""
+def verify(folder: Path, manifest: Manifest, remedy: str = "") -> None:
+    """Raise IntegrityError that names the first file which is missing, truncated, altered or a link to elsewhere."""
     for entry in manifest.files:
         path = folder / entry.path
-        if not path.is_file():
+        if path.is_symlink():
+            problem = f"is a link to {path.readlink()}"
+        elif not path.is_file():
             problem = "is missing"
         elif path.stat().st_size != entry.size_bytes:
             problem = f"has {path.stat().st_size} bytes instead of {entry.size_bytes}"
@@ -74,4 +85,4 @@ def verify(folder: Path, manifest: Manifest) -> None:
             problem = f"is altered: its sha256 is not {entry.sha256}"
         else:
             continue
-        raise IntegrityError(f"{path} {problem}", f"delete {folder} and apply again to fetch or train it anew")
+        raise IntegrityError(f"{path} {problem}", remedy or f"delete {folder} and apply again to fetch or train it anew")

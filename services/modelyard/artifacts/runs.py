@@ -37,6 +37,7 @@ class RunFolder:
         self.uri = uri.rstrip("/")
         self.filesystem, self.path = fsspec.core.url_to_fs(self.uri)
         self._reported_at = 0.0
+        self._stage = ""
 
     def read(self, name: str) -> str | None:
         """A document, or None where there is none yet."""
@@ -64,10 +65,10 @@ class RunFolder:
         return JOB_SPEC.validate_json(text)
 
     def report(self, progress: Progress, *, force: bool = False) -> None:
-        """Say how far the job is; calls within half a second of the last one are dropped unless forced."""
+        """Say how far the job is; calls within half a second of the last one are dropped unless forced or of another stage."""
         now = time.monotonic()
-        if force or now - self._reported_at >= PROGRESS_INTERVAL_S:
-            self._reported_at = now
+        if force or progress.stage != self._stage or now - self._reported_at >= PROGRESS_INTERVAL_S:
+            self._reported_at, self._stage = now, progress.stage
             self.write("progress.json", json.dumps(progress.wire()))
 
     def read_progress(self) -> Progress | None:
