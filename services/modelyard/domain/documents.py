@@ -26,6 +26,7 @@ class Manifest:
     """A resource and where it is written."""
 
     resource: Resource
+    source: str
     place: str
     """`FILE:LINE`, or the file where lines are not known."""
 
@@ -100,7 +101,7 @@ def _parse(text: str, source: str) -> Iterator[Manifest | tuple[str, str]]:
             yield f"{_place(source, document, problem.path)}: {label}: {problem.problem}", problem.remedy
         if not problems:
             kind = KINDS[document.value["kind"]]
-            yield Manifest(kind.model_validate(_without_server_set(document.value)), _place(source, document, ()))
+            yield Manifest(kind.model_validate(_without_server_set(document.value)), source, _place(source, document, ()))
 
 
 def _check(document: Any) -> list[Problem]:
