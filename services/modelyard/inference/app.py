@@ -28,7 +28,7 @@ class EngineReplica:
         await self._service.configure(EngineConfig.model_validate(user_config))
 
     async def chat(self, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
-        """A ChatRequest document in, event documents out (`modelyard.inference.requests`)."""
+        """A ChatRequest document in, event documents out (`modelyard.domain.chat`)."""
         async with aclosing(self._service.chat(request)) as events:
             async for event in events:
                 yield event

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from modelyard.artifacts.store import ArtifactStore
+from modelyard.domain.chat import ChatRequest, ErrorEvent, StartEvent, TextEvent
 from modelyard.domain.errors import InvalidInputError, ModelyardError, UnavailableError
 from modelyard.domain.serving import EngineConfig
 from modelyard.inference.engines.base import Engine, Sampling
-from modelyard.inference.requests import ChatRequest, ErrorEvent, StartEvent, TextEvent
 
 logger = logging.getLogger(__name__)
 

@@ -1,12 +1,12 @@
-"""What the gateway asks an engine application and what comes back: plain documents that cross a Ray handle.
+"""What the gateway asks an engine and what comes back: the contract of plain documents that cross a Ray handle.
 
 The answer is a stream of events: `StartEvent`, then `TextEvent`s of which the last has a finish reason; or one
 `ErrorEvent`. Errors travel as events, because an exception would arrive wrapped in Ray's.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from modelyard.domain.base import Spec
 
@@ -57,3 +57,7 @@ class ErrorEvent(Spec):
     code: str = ""
     """For programs, as OpenAI's: `context_length_exceeded`."""
     message: str
+
+
+ChatEvent = Annotated[StartEvent | TextEvent | ErrorEvent, Field(discriminator="kind")]
+CHAT_EVENT: TypeAdapter[StartEvent | TextEvent | ErrorEvent] = TypeAdapter(ChatEvent)

@@ -1,0 +1,75 @@
+"""What the gateway counts, for Prometheus. One registry per gateway, so that tests do not meet."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+
+
+class Metrics:
+    """The counters."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "modelyard_requests", "Requests by served name and HTTP status", ["model", "status"], registry=self.registry
+        )
+        self.tokens = Counter("modelyard_tokens", "Tokens by served name", ["model", "kind"], registry=self.registry)
+        self.ttft = Histogram(
+            "modelyard_time_to_first_token_seconds", "From request to first text", ["model"], buckets=SECONDS, registry=self.registry
+        )
+        self.duration = Histogram(
+            "modelyard_request_seconds", "From request to end of answer", ["model"], buckets=SECONDS, registry=self.registry
+        )
+        self.in_flight = Gauge("modelyard_requests_in_flight", "Requests being answered", ["model"], registry=self.registry)
+
+    def measure(self, model: str) -> "Measurement":
+        """Begin to measure one request for a served name that exists."""
+        return Measurement(self, model)
+
+    def refuse(self, status: int) -> None:
+        """Count a request without a served name; the name that it had is no label, for clients could make up endlessly many."""
+        self.requests.labels("", str(status)).inc()
+
+    def render(self) -> bytes:
+        """Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class Measurement:
+    """One request, from its start to the end of its answer. A context manager; ends once."""
+
+    def __init__(self, metrics: Metrics, model: str) -> None:
+        self._metrics, self._model = metrics, model
+        self._start = time.monotonic()
+        self._text_seen = False
+        self._failed: int | None = None
+
+    def __enter__(self) -> Self:
+        self._metrics.in_flight.labels(self._model).inc()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        # 499, as nginx writes for a client that went away: the exception is then a cancellation.
+        status = (self._failed or 200) if kind is None else getattr(error, "status", 500 if issubclass(kind, Exception) else 499)
+        self._metrics.in_flight.labels(self._model).dec()
+        self._metrics.requests.labels(self._model, str(status)).inc()
+        self._metrics.duration.labels(self._model).observe(time.monotonic() - self._start)
+
+    def on_piece(self) -> None:
+        """A piece of text goes out."""
+        if not self._text_seen:
+            self._text_seen = True
+            self._metrics.ttft.labels(self._model).observe(time.monotonic() - self._start)
+
+    def fail(self, status: int) -> None:
+        """The answer broke off, after its 200 had gone out."""
+        self._failed = status
+
+    def count(self, prompt_tokens: int, completion_tokens: int) -> None:
+        """Add the tokens of this request."""
+        self._metrics.tokens.labels(self._model, "prompt").inc(prompt_tokens)
+        self._metrics.tokens.labels(self._model, "completion").inc(completion_tokens)
