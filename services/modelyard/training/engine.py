@@ -1,0 +1,155 @@
+"""The DeepSpeed engine of one worker. Knows no dataset and no Ray; torch.distributed is there already."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import deepspeed
+import torch
+from deepspeed.ops import __compatible_ops__
+from peft import PeftModel
+from torch import Tensor, nn
+from transformers import AutoModelForCausalLM
+
+from modelyard.domain.model import FineTune
+from modelyard.training.adapters import add_adapter, read_adapter
+from modelyard.training.batches import IGNORED, Batch
+
+MASTER_WEIGHTS = ("single_partition_of_fp32_groups", "fp32_partitioned_groups_flat", "fp32_groups_flat_partition", "fp32_groups_flat")
+"""Where the float32 weights of this worker are: ZeRO 1 and 2, ZeRO 3, bfloat16 with ZeRO 1, bfloat16 without ZeRO."""
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which worker this is."""
+
+    rank: int
+    world: int
+    device: torch.device
+
+
+class AnswerLoss(nn.Module):
+    """The summed cross-entropy of the answers; logits are computed at their positions only."""
+
+    def __init__(self, model: PeftModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Sum over all learned tokens of a batch, float32, [] ."""
+        keep = batch.targets.shape[1] + 1
+        output = self.model(
+            input_ids=batch.input_ids,
+            attention_mask=batch.attention_mask,
+            position_ids=batch.position_ids,
+            logits_to_keep=keep,
+            use_cache=False,
+        )
+        logits = output.logits[:, -keep:-1].float()
+        return nn.functional.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum")
+
+
+class Engine:
+    """A model that learns."""
+
+    def __init__(self, base: Path, fine_tune: FineTune, place: Place, resume_from: Path | None = None) -> None:
+        """Load the base, put an adapter on it and spread both over the workers.
+
+        resume_from: a folder with an adapter whose weights are taken instead of fresh ones.
+        """
+        self.fine_tune, self.place = fine_tune, place
+        dtype = getattr(torch, fine_tune.hyperparameters.dtype)
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
+        self.model = add_adapter(model, fine_tune.adapter, fine_tune.hyperparameters.seed)
+        if resume_from is not None:
+            read_adapter(resume_from, self.model)
+        if place.device.type == "cpu":
+            # DeepSpeed would compile this with a C++ compiler that may not be there; gloo does the same work.
+            __compatible_ops__["deepspeed_shm_comm"] = False
+        deepspeed.init_distributed(dist_backend="nccl" if place.device.type == "cuda" else "gloo", verbose=False)
+        loss = AnswerLoss(self.model)
+        trainable = [parameter for parameter in loss.parameters() if parameter.requires_grad]
+        knobs = fine_tune.hyperparameters
+        self.adam = torch.optim.AdamW(trainable, lr=knobs.learning_rate, weight_decay=knobs.weight_decay)
+        self.deepspeed, *_ = deepspeed.initialize(
+            model=loss, model_parameters=trainable, optimizer=self.adam, config=build_config(fine_tune, place.world)
+        )
+
+    def seed(self, step: int) -> None:
+        """Make dropout a function of step and worker, so that no generator state has to be kept."""
+        torch.manual_seed((self.fine_tune.hyperparameters.seed * 1_000_003 + step) * 4099 + self.place.rank)
+
+    def learn(self, batch: Batch, scale: float) -> Tensor:
+        """Add the gradient of one pass; returns its summed loss, []."""
+        loss: Tensor = self.deepspeed(batch.to(self.place.device))
+        self.deepspeed.backward(loss * scale)
+        return loss.detach()
+
+    def advance(self, learning_rate: float) -> None:
+        """Count one pass; with the last of a step, clip the gradients and change the weights."""
+        for group in self.deepspeed.optimizer.param_groups:
+            group["lr"] = learning_rate
+        self.deepspeed.step()
+
+    @torch.no_grad()
+    def measure(self, batch: Batch) -> Tensor:
+        """The summed loss of one pass, without learning, []."""
+        self.deepspeed.eval()
+        loss: Tensor = self.deepspeed(batch.to(self.place.device))
+        self.deepspeed.train()
+        return loss
+
+    def sum(self, *values: Tensor | float) -> list[float]:
+        """Each value summed over all workers. A barrier."""
+        packed = torch.stack([torch.as_tensor(value, dtype=torch.float64, device=self.place.device) for value in values])
+        torch.distributed.all_reduce(packed)
+        return [float(value) for value in packed]
+
+    def weights(self) -> dict[str, Tensor]:
+        """Every trainable parameter, whole, by its name in `self.model`. A barrier under ZeRO 3."""
+        named = {name: parameter for name, parameter in self.model.named_parameters() if parameter.requires_grad}
+        with deepspeed.zero.GatheredParameters(list(named.values()), enabled=self.fine_tune.deepspeed.zero_stage == 3):
+            return {name: parameter.detach().clone() for name, parameter in named.items()}
+
+    def optimizer_state(self) -> dict[str, Tensor]:
+        """This worker's share of float32 weights and Adam moments."""
+        state = {}
+        for index, weight in enumerate(self._masters()):
+            state[f"{index}.weight"] = weight.detach()
+            state |= {f"{index}.{name}": self.adam.state[weight][name] for name in MOMENTS}
+        return state
+
+    def restore_optimizer(self, state: dict[str, Tensor], step: int) -> None:
+        """Take back what `optimizer_state` gave after so many steps."""
+        for index, weight in enumerate(self._masters()):
+            weight.data.copy_(state[f"{index}.weight"])
+            moments: dict[str, Any] = {name: state[f"{index}.{name}"].to(weight.device) for name in MOMENTS}
+            self.adam.state[weight] = {"step": torch.tensor(float(step)), **moments}
+
+    def _masters(self) -> list[Tensor]:
+        for name in MASTER_WEIGHTS:
+            if hasattr(self.deepspeed.optimizer, name):
+                return list(getattr(self.deepspeed.optimizer, name))
+        return [parameter for group in self.adam.param_groups for parameter in group["params"]]
+
+
+def build_config(fine_tune: FineTune, world: int) -> dict[str, Any]:
+    """What DeepSpeed is told."""
+    knobs, stage = fine_tune.hyperparameters, fine_tune.deepspeed.zero_stage
+    config: dict[str, Any] = {
+        "train_batch_size": knobs.batch_size,
+        "train_micro_batch_size_per_gpu": knobs.micro_batch_size,
+        "gradient_accumulation_steps": knobs.batch_size // (knobs.micro_batch_size * world),
+        "gradient_clipping": knobs.max_grad_norm,
+        "zero_optimization": {"stage": stage},
+        # The optimizer is PyTorch's: DeepSpeed's own would compile at first use.
+        "zero_allow_untested_optimizer": True,
+        "bf16": {"enabled": knobs.dtype == "bfloat16"},
+        "steps_per_print": 1_000_000_000,
+    }
+    if stage > 0:
+        # Sums of many bfloat16 gradients would lose the small ones.
+        config |= {"communication_data_type": "fp32", "data_types": {"grad_accum_dtype": "fp32"}}
+    return config

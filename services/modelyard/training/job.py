@@ -1,0 +1,100 @@
+"""The driver of a training run: check, train on Ray Train workers, store the adapter. Resumes where an earlier one was killed."""
+
+import logging
+from pathlib import Path
+
+import ray
+import ray.train
+from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
+from ray.train.torch import TorchTrainer
+
+from modelyard.artifacts.runs import RunFolder
+from modelyard.artifacts.store import ArtifactStore
+from modelyard.domain.errors import InvalidInputError, UnavailableError
+from modelyard.domain.job import TrainJob, TrainResult
+from modelyard.domain.model import Workers
+from modelyard.domain.resource import Progress
+from modelyard.training.adapters import check_base
+from modelyard.training.cluster import require_room, threads_per_worker
+from modelyard.training.corpus import Corpus, load_corpus
+from modelyard.training.result import store_adapter
+from modelyard.training.tokens import load_tokenizer
+from modelyard.training.worker import train_worker
+
+logger = logging.getLogger(__name__)
+
+KEPT_CHECKPOINTS = 2
+
+
+def train(spec: TrainJob, run: RunFolder) -> TrainResult:
+    """Fine-tune base weights into an adapter; the main function of the job.
+
+    Raises InvalidInputError, NotFoundError, IntegrityError and CapacityError before any worker is started,
+    InvalidInputError when the loss diverges, UnavailableError when workers failed too often.
+    """
+    run.report(Progress(stage="preparing"), force=True)
+    store = ArtifactStore(spec.store)
+    corpus = check(spec, store)
+    logger.info("rows %s", corpus.counts())
+    # Ray reads RAY_ADDRESS: inside a Ray job that is the cluster; by hand, without it, Ray starts on this machine.
+    ray.init(ignore_reinit_error=True)
+    try:
+        checkpoint = _fit(spec, run)
+    finally:
+        ray.shutdown()
+    run.report(Progress(stage="saving", percent=100.0), force=True)
+    with checkpoint.as_directory() as folder:
+        return store_adapter(store, spec, corpus, Path(folder))
+
+
+def check(spec: TrainJob, store: ArtifactStore) -> Corpus:
+    """Refuse what cannot be trained, and return what can."""
+    kind = store.manifest(spec.base_digest).kind
+    if kind != "causal-lm":
+        raise InvalidInputError(f"base {spec.base_digest[:12]} is {kind!r} weights", "name a causal language model in source.uri")
+    base = store.open(spec.base_digest)
+    check_base(base, spec.fine_tune.adapter)
+    return load_corpus(spec, load_tokenizer(base))
+
+
+def _fit(spec: TrainJob, run: RunFolder) -> ray.train.Checkpoint:
+    """Train, and return the last checkpoint. Ray resumes by itself where the folder has checkpoints of an earlier driver."""
+    workers = spec.fine_tune.workers
+    resources = ray.cluster_resources()
+    require_room(workers, resources)
+    run.report(Progress(stage="starting workers"), force=True)
+    trainer = TorchTrainer(
+        train_worker,
+        train_loop_config={"spec": spec.model_dump_json(), "run": run.uri},
+        scaling_config=ScalingConfig(
+            num_workers=workers.count, use_gpu=workers.resources.get("GPU", 0) > 0, resources_per_worker=dict(workers.resources)
+        ),
+        run_config=RunConfig(
+            name="checkpoints",
+            storage_path=run.uri,
+            failure_config=FailureConfig(max_failures=spec.fine_tune.max_failures),
+            checkpoint_config=CheckpointConfig(num_to_keep=KEPT_CHECKPOINTS),
+            worker_runtime_env={"env_vars": _environment(workers, threads_per_worker(workers, resources))},
+        ),
+    )
+    try:
+        result = trainer.fit()
+    except ray.train.WorkerGroupError as error:
+        raise UnavailableError(_root_cause(error, spec.fine_tune.max_failures), f"see the log in {run.uri}") from error
+    if result.return_value is not None:
+        raise InvalidInputError(result.return_value["problem"], result.return_value["remedy"])
+    if result.checkpoint is None:
+        raise UnavailableError(f"the workers of {run.uri} ended without a checkpoint", "apply the resource again")
+    return result.checkpoint
+
+
+def _environment(workers: Workers, threads: int) -> dict[str, str]:
+    environment = {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+    return environment if workers.resources.get("GPU", 0) > 0 else environment | {"DS_ACCELERATOR": "cpu"}
+
+
+def _root_cause(error: ray.train.WorkerGroupError, max_failures: int) -> str:
+    """One line: the first worker's failure that is not merely the echo of another's."""
+    rank, failure = next(iter(sorted(error.worker_failures.items())), (0, error))
+    lines = [line.strip() for line in str(failure).splitlines() if line.strip()]
+    return f"training failed {max_failures + 1} times; the last time worker {rank} said: {lines[-1] if lines else type(failure).__name__}"

@@ -1,0 +1,101 @@
+"""The training loop of one worker. Knows no Ray: it is told where it stands and whom to tell."""
+
+import logging
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from modelyard.domain.errors import InvalidInputError
+from modelyard.domain.job import TrainJob
+from modelyard.training.batches import NOTHING, collate, deal, rows_of_step
+from modelyard.training.checkpoints import read_history, restore_optimizer
+from modelyard.training.corpus import Corpus
+from modelyard.training.engine import Engine, Place
+from modelyard.training.history import History, Point
+from modelyard.training.schedule import count_steps, learning_rate
+
+logger = logging.getLogger(__name__)
+
+
+class DivergedError(InvalidInputError):
+    """The loss is no number any more. All workers see it in the same step."""
+
+
+class Loop:
+    """One worker's part of a run, from its first step or from a checkpoint."""
+
+    def __init__(self, spec: TrainJob, base: Path, corpus: Corpus, pad_id: int, place: Place, checkpoint: Path | None) -> None:
+        """checkpoint: a folder that `write_checkpoint` wrote."""
+        self.fine_tune, self.knobs = spec.fine_tune, spec.fine_tune.hyperparameters
+        self.corpus, self.pad_id, self.place = corpus, pad_id, place
+        self.history = History(total_steps=count_steps(self.knobs, len(corpus.train)))
+        self.engine = Engine(base, spec.fine_tune, place, checkpoint)
+        if checkpoint is not None:
+            self.history = read_history(checkpoint)
+            restore_optimizer(checkpoint, self.engine, self.history.step)
+
+    def run(self, tell: Callable[[History], None], save: Callable[["Loop"], None]) -> None:
+        """Take all steps that are left.
+
+        tell: called after each step. save: called every `checkpointEvery` steps and after the last one,
+        equally often by all workers. Raises DivergedError.
+        """
+        while self.history.step < self.history.total_steps:
+            point = self._step(self.history.step)
+            self.history.points.append(point)
+            last = self.history.step == self.history.total_steps
+            if self.corpus.validation and (last or self.history.step % self.knobs.evaluate_every == 0):
+                point.validation_loss = self._validate()
+            if self.place.rank == 0:
+                logger.info("step=%d loss=%.4f tokens_per_second=%.0f", point.step, point.loss, point.tokens_per_second)
+            tell(self.history)
+            if last or self.history.step % self.knobs.checkpoint_every == 0:
+                save(self)
+
+    def _step(self, step: int) -> Point:
+        """One optimizer step, counted from 0."""
+        started = time.perf_counter()
+        rows = rows_of_step(self.corpus.train, self.knobs.batch_size, self.knobs.seed, step)
+        learned = sum(row.learned for row in rows)
+        passes = deal(rows, self.place.world, self.knobs.micro_batch_size)[self.place.rank]
+        rate = learning_rate(self.knobs, step, self.history.total_steps)
+        self.engine.seed(step)
+        # DeepSpeed takes the mean over workers and passes; this makes it the mean over learned tokens.
+        scale = self.place.world * len(passes) / learned
+        summed = torch.zeros((), device=self.place.device)
+        for index, micro in enumerate(passes, start=1):
+            summed += self.engine.learn(collate(micro, self.pad_id), scale)
+            if index == len(passes):
+                (total,) = self.engine.sum(summed)
+                self._require_number(total, step)
+            self.engine.advance(rate)
+        seconds = time.perf_counter() - started
+        return Point(
+            step=step + 1,
+            loss=total / learned,
+            learning_rate=rate,
+            learned_tokens=learned,
+            tokens_per_second=sum(len(row.ids) for row in rows) / seconds,
+            seconds=seconds,
+        )
+
+    def _require_number(self, total: float, step: int) -> None:
+        if not math.isfinite(total):
+            raise DivergedError(
+                f"the loss became {total} in step {step + 1} of {self.history.total_steps}",
+                f"lower hyperparameters.learningRate, which is {self.knobs.learning_rate:g}, or use dtype float32",
+            )
+
+    def _validate(self) -> float:
+        """The mean loss over the learned tokens of the validation rows."""
+        rows = self.corpus.validation
+        passes = deal(rows, self.place.world, self.knobs.micro_batch_size)[self.place.rank]
+        summed = torch.zeros((), device=self.place.device)
+        for micro in passes:
+            real = [row for row in micro if row is not NOTHING] or [NOTHING]
+            summed += self.engine.measure(collate(real, self.pad_id))
+        (total,) = self.engine.sum(summed)
+        return total / sum(row.learned for row in rows)

@@ -1,0 +1,113 @@
+"""A base model small enough to be made on the spot and trained in seconds, and runs of the real job on it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from modelyard.artifacts.content import content_digest
+from modelyard.artifacts.manifest import Manifest, list_files
+from modelyard.artifacts.runs import RunFolder
+from modelyard.artifacts.store import ArtifactStore
+from modelyard.domain.job import TrainJob
+from modelyard.domain.model import Dataset, FineTune, Hyperparameters
+
+TEMPLATE = "{% for m in messages %}<|start|>{{ m.role }}\n{{ m.content }}<|end|>\n{% endfor %}{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
+
+
+@pytest.fixture(scope="session")
+def tokenizer() -> PreTrainedTokenizerFast:
+    """One token a byte, and two special ones."""
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    inner = Tokenizer(models.BPE(vocab={letter: index for index, letter in enumerate(alphabet)}, merges=[]))
+    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    inner.decoder = decoders.ByteLevel()
+    made = PreTrainedTokenizerFast(
+        tokenizer_object=inner, eos_token="<|end|>", pad_token="<|end|>", additional_special_tokens=["<|start|>"], chat_template=TEMPLATE
+    )
+    return made
+
+
+@dataclass
+class Yard:
+    """A store with a tiny base, and a dataset."""
+
+    folder: Path
+    store: ArtifactStore
+    base_digest: str
+    dataset: Path
+
+    @property
+    def base(self) -> Path:
+        return self.store.open(self.base_digest)
+
+    def job(self, fine_tune: dict[str, Any] | None = None, **knobs: Any) -> TrainJob:
+        """A run of 8 steps; `knobs` and `fine_tune` change it."""
+        defaults = {"max_steps": 8, "learning_rate": 1e-2, "batch_size": 8, "micro_batch_size": 4, "dtype": "float32", "max_length": 128}
+        asked: dict[str, Any] = {
+            "dataset": Dataset(uri=str(self.dataset), validation_split=0.1),
+            "adapter": {"rank": 4, "alpha": 8},
+            "hyperparameters": Hyperparameters(**{**defaults, "checkpoint_every": 2, "evaluate_every": 4, **knobs}),
+            "max_failures": 1,
+        }
+        return TrainJob(
+            store=self.store.root_uri,
+            version="tiny-1",
+            base_digest=self.base_digest,
+            fine_tune=FineTune(**{**asked, **(fine_tune or {})}),
+            dataset_digest=content_digest(str(self.dataset)),
+        )
+
+
+@pytest.fixture(scope="session")
+def yard(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerFast) -> Yard:
+    folder = tmp_path_factory.mktemp("yard")
+    store = ArtifactStore(str(folder / "artifacts"))
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        tie_word_embeddings=True,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+    )
+    torch.manual_seed(0)
+    with store.staging(1 << 20) as made:
+        LlamaForCausalLM(config).save_pretrained(made)
+        tokenizer.save_pretrained(made)
+        digest = store.add(made, Manifest(kind="causal-lm", files=list_files(made)))
+    dataset = folder / "rows.jsonl"
+    rows = [{"prompt": f"What comes after {n}?", "completion": f"After {n} comes {n + 1}."} for n in range(60)]
+    dataset.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return Yard(folder, store, digest, dataset)
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Callable[[RunFolder], subprocess.Popen[bytes]]:
+    """Start the job's main function on a run folder, with a Ray of its own that ends with it."""
+
+    def start(run: RunFolder) -> subprocess.Popen[bytes]:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")} | {  # noqa: TID251
+            "RAY_ADDRESS": "local",
+            "RAY_TMPDIR": str(tmp_path / "ray"),
+            "RAY_USAGE_STATS_ENABLED": "0",
+            "OMP_NUM_THREADS": "1",
+        }
+        with (tmp_path / "log.txt").open("ab") as log:
+            command = [sys.executable, "-m", "modelyard.training", "--run", run.uri]
+            return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+
+    return start
