@@ -25,22 +25,22 @@ Spec:
     dataset:
       uri: file:///rows.jsonl
 Conditions:
-  TYPE    STATUS   REASON    SINCE   MESSAGE
-  Ready   False    Running   90s     job train-1 is running
+  TYPE   STATUS  REASON   SINCE  MESSAGE
+  Ready  False   Running  90s    job train-1 is running
 Scores:
-  METRIC    VALUE   95% INTERVAL     BASE    ROWS
-  t.score   0.610   0.510 to 0.710   0.500   40
-  t.valid   0.700   0.600 to 0.800           40
+  METRIC   VALUE  95% INTERVAL    BASE   ROWS
+  t.score  0.610  0.510 to 0.710  0.500  40
+  t.valid  0.700  0.600 to 0.800         40
 Gate (missed):
-  RESULT   METRIC    VALUE   BAR            MESSAGE
-  missed   t.score   0.610   at least 0.8   t.score 0.610 misses at least 0.8
-  passed   t.valid   0.700   at least 0.5   t.valid 0.700 clears at least 0.5
+  RESULT  METRIC   VALUE  BAR           MESSAGE
+  missed  t.score  0.610  at least 0.8  t.score 0.610 misses at least 0.8
+  passed  t.valid  0.700  at least 0.5  t.valid 0.700 clears at least 0.5
 Versions:
-  NAME             MODEL   REVISION   PHASE      SCORE   BASE    AGE
-  bot-0123456789   bot     1          Rejected   0.610   0.500   90s
+  NAME            MODEL  REVISION  PHASE     SCORE  BASE   AGE
+  bot-0123456789  bot    1         Rejected  0.610  0.500  90s
 Events:
-  LAST SEEN   TYPE      REASON      COUNT   MESSAGE
-  90s         Warning   JobFailed   2       no space left
+  LAST SEEN  TYPE     REASON     COUNT  MESSAGE
+  90s        Warning  JobFailed  2      no space left
 """
 
 

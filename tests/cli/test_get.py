@@ -1,10 +1,13 @@
+import io
 import json
 from collections.abc import Callable
 
 import pytest
 import yaml
-from typer.testing import Result
+from rich.console import Console
+from typer.testing import CliRunner, Result
 
+from modelyard.cli.main import app
 from modelyard.operator.store import ResourceStore
 
 MODEL = ("Model", "default", "bot")
@@ -25,7 +28,7 @@ def test_models_at_a_glance(run: Callable[..., Result], store: ResourceStore, wo
     world.seconds = 75
     assert rows(run("get", "models").output) == [
         ["NAME", "PHASE", "PROGRESS", "VERSION", "ACTIVE", "SCORE", "AGE"],
-        ["bot", "Training", "42% (3m20s left)", "0123456789", "0.610", "75s"],
+        ["bot", "Training", "42% (3m20s)", "0123456789", "0.610", "75s"],
     ]
 
 
@@ -132,3 +135,14 @@ def test_messages_are_not_read_as_markup(run: Callable[..., Result], store: Reso
     world.add_model(store)
     store.set_status(MODEL, world.ended("Failed", "list index [0] of [red]rows[/red]"))
     assert "list index [0] of [red]rows[/red]" in run("get", "models", "-o", "wide").output
+
+
+def test_a_narrow_terminal_loses_nothing(world, store: ResourceStore) -> None:
+    screen = io.StringIO()
+    session = world.session()
+    session.out = Console(file=screen, force_terminal=True, color_system=None, width=40)
+    world.add_version(store, world.add_model(store))
+    store.set_status(MODEL, world.training())
+    CliRunner().invoke(app, ["get", "models", "-o", "wide"], obj=session)
+    for cell in ("Training", "42% (3m20s)", "0123456789", "t.score", "bot:base", "job train-1 is running"):
+        assert cell in screen.getvalue()

@@ -46,7 +46,7 @@ def describe(context: typer.Context, words: Words, namespace: Namespace = "defau
         if position:
             session.out.print()
         for part in build_description(resource, view, session.store.events(resource.key)):
-            session.out.print(part)
+            session.show(part)
 
 
 def build_description(resource: Resource, view: View, events: "list[Event]") -> Iterator[RenderableType]:

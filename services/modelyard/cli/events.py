@@ -38,7 +38,7 @@ def events(
     for _ in changes(session, until=None if watch else session.monotonic()):
         new = [event for event in session.store.events(key) if _identity(event) not in printed]
         if new:
-            session.out.print(events_table(new, session.clock(), named=key is None))
+            session.show(events_table(new, session.clock(), named=key is None))
         elif not printed and not watch:
             session.err.print("no events")
         printed |= {_identity(event) for event in new}

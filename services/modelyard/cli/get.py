@@ -74,7 +74,7 @@ class _Query:
         """Print resources once."""
         if self.output in (Format.TABLE, Format.WIDE):
             if resources:
-                self.session.out.print(self.render(resources))
+                self.session.show(self.render(resources))
             else:
                 self.session.err.print(self._nothing(), markup=False)
         elif self.output == Format.NAME:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.measure import Measurement
 
 from modelyard.domain.errors import InvalidInputError, NotFoundError
 from modelyard.operator.settings import Settings
@@ -61,6 +62,12 @@ class Session:
     def say(self, line: str) -> None:
         """One line of output, as it is."""
         self.out.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def show(self, renderable: RenderableType) -> None:
+        """A table or text, whole: where the terminal is too narrow for it, the terminal breaks the lines."""
+        unlimited = self.out.options.update(max_width=PIPE_WIDTH)
+        self.out.width = max(self.out.width, Measurement.get(self.out, unlimited, renderable).minimum)
+        self.out.print(renderable)
 
     def close(self) -> None:
         """Let go of what was opened."""

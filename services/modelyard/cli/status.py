@@ -81,10 +81,10 @@ def main_score(resource: Resource, version: ModelVersion | None) -> Score | None
 
 
 def brief_progress(progress: Progress | None) -> str:
-    """`42% (3m20s left)`."""
+    """`42% (3m20s)`: how far, and how long it still takes."""
     if progress is None:
         return ""
-    left = "" if progress.eta_seconds is None else f" ({format_duration(progress.eta_seconds)} left)"
+    left = "" if progress.eta_seconds is None else f" ({format_duration(progress.eta_seconds)})"
     return f"{progress.percent:.0f}%{left}"
 
 

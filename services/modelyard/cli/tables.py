@@ -15,6 +15,10 @@ from modelyard.domain.evaluation import Score
 from modelyard.domain.model import ModelVersion
 from modelyard.domain.resource import Resource
 
+SENTENCES = ("MESSAGE", "SERVED")
+LEAST_SENTENCE = 30
+"""Characters a line."""
+
 
 @dataclass(frozen=True)
 class View:
@@ -53,10 +57,13 @@ def build_table(
 
 def plain_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     """Columns without lines. A phase is coloured; nothing is read as markup."""
-    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
-    for header in headers:
-        # What people copy stays whole on a narrow terminal; sentences wrap.
-        table.add_column(header, no_wrap=header not in ("MESSAGE", "SERVED"), overflow="fold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    rows = list(rows)
+    for position, header in enumerate(headers):
+        # What people copy stays whole on a narrow terminal; sentences wrap, but not to one word a line.
+        wraps = header in SENTENCES
+        longest = max(len(line[position]) for line in (headers, *rows))
+        table.add_column(header, no_wrap=not wraps, min_width=min(longest, LEAST_SENTENCE) if wraps else longest, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell, style=_style(header, cell)) for header, cell in zip(headers, row, strict=True)))
     return table
