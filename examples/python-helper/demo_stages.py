@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from modelyard.artifacts.runs import RunFolder
 from modelyard.domain.errors import ModelyardError
 from modelyard.domain.knowledge_base import KnowledgeBase
 from modelyard.domain.model import Model
 from modelyard.domain.resource import Progress as JobProgress
 from modelyard.operator.jobs import read_attempt
+from modelyard.operator.runs import run_folder
 from modelyard.operator.settings import Settings
 from modelyard.operator.store import ResourceStore
 
@@ -86,7 +86,7 @@ def watch_stages(settings: Settings, console: Console, model_name: str, base_nam
 def _runs(settings: Settings) -> Iterator[Run]:
     folder = settings.root / "runs"
     for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        run = RunFolder(path.as_uri())
+        run = run_folder(settings, path.name)
         attempt = read_attempt(run)
         if attempt is None:
             continue

@@ -33,12 +33,12 @@ class Settings(BaseSettings):
     @property
     def artifacts_uri(self) -> str:
         """Root of the artifact store."""
-        return (self.root / "artifacts").as_uri()
+        return f"file://{self.root}/artifacts"  # not as_uri(): fsspec takes paths as they are, without %20
 
     @property
     def runs_uri(self) -> str:
         """Parent of all run folders."""
-        return (self.root / "runs").as_uri()
+        return f"file://{self.root}/runs"
 
     @property
     def milvus_uri(self) -> str:

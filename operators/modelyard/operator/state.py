@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,10 @@ from pathlib import Path
 from modelyard.domain.base import Spec
 from modelyard.domain.errors import ConflictError
 from modelyard.operator.settings import Settings
+
+
+LOCK_TRIES = 5
+LOCK_WAIT_S = 0.1
 
 
 class PlatformState(Spec):
@@ -48,10 +53,14 @@ def hold_lock(settings: Settings) -> Iterator[None]:
     """Be the one platform of this home. The kernel frees the lock however the process ends. Raises ConflictError."""
     settings.root.mkdir(parents=True, exist_ok=True)
     with _lock(settings).open("a") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise already_running(settings) from None
+        for left in reversed(range(LOCK_TRIES)):
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:  # maybe only someone who looks, see is_locked
+                if not left:
+                    raise already_running(settings) from None
+                time.sleep(LOCK_WAIT_S)
         yield
 
 
@@ -61,7 +70,8 @@ def is_locked(settings: Settings) -> bool:
         return False
     with _lock(settings).open("a") as stream:
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Shared, so that two who look at once do not take each other for the platform.
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
     return False
