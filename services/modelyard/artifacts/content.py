@@ -11,7 +11,7 @@ from typing import Any
 
 from fsspec.utils import glob_translate
 
-from modelyard.artifacts.files import filesystem_of, open_storage, version_of
+from modelyard.artifacts.files import filesystem_of, is_file, open_storage, version_of
 from modelyard.domain.base import digest_of
 from modelyard.domain.errors import NotFoundError
 
@@ -52,12 +52,16 @@ def list_matches(filesystem: Any, root: str, include: Sequence[str]) -> dict[str
     if entry["type"] != "directory":
         return {root.rpartition("/")[2]: entry}
     matches = [re.compile(glob_translate(pattern)) for pattern in include]
-    below = {path.removeprefix(root).lstrip("/"): entry for path, entry in filesystem.find(root, detail=True).items()}
+    below = {
+        path.removeprefix(root).lstrip("/"): entry
+        for path, entry in filesystem.find(root, detail=True).items()
+        if is_file(filesystem, entry)
+    }
     return {name: entry for name, entry in below.items() if any(match.match(name) for match in matches)}
 
 
 def _digest(filesystem: Any, entry: dict[str, Any]) -> str:
-    version = version_of(entry)
+    version = version_of(filesystem, entry)
     if not version:
         return _read.__wrapped__(filesystem, entry["name"], 0, "")
     return _read(filesystem, entry["name"], int(entry["size"]), version)

@@ -28,10 +28,12 @@ def open_files(uri: str) -> Supply:
         info = filesystem.info(root)
         if info["type"] == "directory":
             below = filesystem.find(root, detail=True)
-            found = {path.removeprefix(root).lstrip("/"): entry for path, entry in below.items() if entry["type"] == "file"}
+            found = {path.removeprefix(root).lstrip("/"): entry for path, entry in below.items() if is_file(filesystem, entry)}
         else:
             found = {root.rpartition("/")[2]: info}
-    files = [SourceFile(path=path, size_bytes=int(entry["size"]), version=version_of(entry)) for path, entry in sorted(found.items())]
+    files = [
+        SourceFile(path=path, size_bytes=int(entry["size"]), version=version_of(filesystem, entry)) for path, entry in sorted(found.items())
+    ]
     places = {path: entry["name"] for path, entry in found.items()}
 
     def copy(file: SourceFile, target: Path, advance: Advance) -> None:
@@ -45,7 +47,8 @@ def filesystem_of(uri: str) -> tuple[Any, str]:
     """The fsspec file system of a URI or local path, and the path in it. Raises InvalidInputError for a missing driver."""
     scheme = uri.partition("://")[0]
     try:
-        filesystem, path = fsspec.core.url_to_fs(uri)
+        # Long-lived processes ask again and again whether something has changed: no cached listings.
+        filesystem, path = fsspec.core.url_to_fs(uri, use_listings_cache=False)
     except ImportError:
         driver = DRIVERS.get(scheme, f"that fsspec uses for {scheme}://")
         raise InvalidInputError(f"{uri} needs the package {driver}, which is not installed", f"pip install {driver}") from None
@@ -69,8 +72,17 @@ def open_storage(uri: str, filesystem: Any) -> Iterator[None]:
         raise UnavailableError(f"{uri} cannot be reached: {error}", "check the network; the next attempt goes on") from None
 
 
-def version_of(entry: dict[str, Any]) -> str:
+def is_file(filesystem: Any, entry: dict[str, Any]) -> bool:
+    """Whether a directory entry is a file or a link to one."""
+    return entry["type"] == "file" or bool(entry.get("islink") and filesystem.isfile(entry["name"]))
+
+
+def version_of(filesystem: Any, entry: dict[str, Any]) -> str:
     """What tells two states of a file apart, by its directory entry; empty if the storage says nothing."""
+    if "file" in filesystem.protocol:
+        # Of what a link leads to: files of a mounted ConfigMap are links that never change themselves.
+        status = Path(entry["name"]).stat()
+        return f"{status.st_mtime_ns}-{status.st_ino}-{status.st_size}"
     return next((str(entry[key]) for key in MARKS if entry.get(key)), "")
 
 

@@ -15,8 +15,8 @@ WANTED = (
     "*vocab*", "*merges*", "README.md", "LICENSE*", "NOTICE*",
 )  # fmt: skip
 """Weights, configuration, tokenizers, chat templates and the words that must travel with them."""
-UNWANTED = (".*", "*/.*", "original/*", "consolidated*.safetensors", "onnx/*", "openvino/*")
-"""The same weights once more in another layout, and what version control needs."""
+UNWANTED = ("manifest.json", ".*", "*/.*", "original/*", "consolidated*.safetensors", "onnx/*", "openvino/*")
+"""The same weights once more in another layout, what version control needs, and the name of our own manifest."""
 MAGIC = {
     b"PK\x03\x04": "a zip archive as PyTorch's pickles are",
     b"\x80\x02": "a pickle",

@@ -20,29 +20,37 @@ from huggingface_hub.file_download import http_get
 from huggingface_hub.utils._headers import build_hf_headers
 from huggingface_hub.utils.tqdm import tqdm
 
+from modelyard.artifacts.formats import is_wanted
 from modelyard.artifacts.supply import Advance, SourceFile, Supply, select_files
 from modelyard.domain.errors import InvalidInputError, NotFoundError, UnavailableError
 from modelyard.domain.model import Source
 
 SCHEME = "hf://"
-REPOSITORY = re.compile(r"[\w.-]+/[\w.-]+")
+PLACE = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(?:/(?P<file>.+))?")
 
 
 def open_hub(source: Source, endpoint: str | None = None) -> Supply:
-    """The weights at `hf://ORG/NAME`.
+    """The weights at `hf://ORG/NAME`, or one of its files at `hf://ORG/NAME/FILE`.
 
     endpoint: base URL of a hub or mirror; None: what huggingface_hub finds in its settings, as with the token.
     Raises NotFoundError, InvalidInputError for unusable files or missing rights, UnavailableError when the hub does not answer.
     """
-    repository = source.uri.removeprefix(SCHEME).strip("/")
-    if not REPOSITORY.fullmatch(repository):
+    place = PLACE.fullmatch(source.uri.removeprefix(SCHEME).strip("/"))
+    if not place:
         raise InvalidInputError(f"{source.uri} is not hf://ORG/NAME", "give a branch, tag or commit as source.revision")
+    repository = place["repository"]
     with explained(source):
         info = HfApi(endpoint=endpoint).model_info(repository, revision=source.revision, files_metadata=True)
     commit = str(info.sha)
+    files = [_source_file(sibling) for sibling in info.siblings or []]
+    if place["file"]:
+        names = ", ".join(file.path for file in files if is_wanted(file.path)) or "no usable files"
+        files = [file for file in files if file.path == place["file"]]
+        if not files:
+            raise NotFoundError(f"{source.uri} is not in {repository}; it has {names}", "correct source.uri")
     return Supply(
         uri=source.uri,
-        files=select_files(source.uri, [_source_file(sibling) for sibling in info.siblings or []]),
+        files=select_files(source.uri, files),
         copy=partial(_copy, source, repository, commit, endpoint),
         revision=commit,
         licence=_licence(info),

@@ -66,8 +66,8 @@ def hash_file(path: Path) -> str:
 
 
 def list_files(folder: Path) -> list[FileEntry]:
-    """Every file below a folder but the manifest, in order of path."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST_FILE)
+    """Every file below a folder but its manifest, in order of path."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST_FILE)
     return [FileEntry(path=path.relative_to(folder).as_posix(), sha256=hash_file(path), size_bytes=path.stat().st_size) for path in paths]
 
 

@@ -9,6 +9,7 @@ from modelyard.artifacts.supply import Supply
 from modelyard.domain.errors import InvalidInputError, NotFoundError
 
 SCHEME = "package://"
+WEIGHTS = (".gguf", ".safetensors")
 SHOWN_CANDIDATES = 5
 
 
@@ -66,6 +67,6 @@ def _locate(uri: str, distribution: Distribution, path: str) -> Path:
     found = [matches[key] for key in sorted(matches, key=lambda key: (key.count("/"), key)) if matches[key].exists()]
     if found:
         return found[0]
-    largest = sorted(files, key=lambda file: file.size or 0, reverse=True)[:SHOWN_CANDIDATES]
-    candidates = ", ".join("/".join(file.parts[1:]) or str(file) for file in largest)
+    likely = sorted(files, key=lambda file: (not str(file).endswith(WEIGHTS), -(file.size or 0), str(file)))[:SHOWN_CANDIDATES]
+    candidates = ", ".join("/".join(file.parts[1:]) or str(file) for file in likely)
     raise NotFoundError(f"{uri}: {distribution.name} {distribution.version} has no {path!r}; it has {candidates}", "correct source.uri")

@@ -12,15 +12,19 @@ import argparse
 import json
 import logging
 import signal
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
 import fsspec
+from pydantic import ValidationError
 
+from modelyard.artifacts.full_disk import explain_full_disk, local_places
 from modelyard.domain.base import Spec
-from modelyard.domain.errors import ModelyardError
+from modelyard.domain.errors import InvalidInputError, ModelyardError, NotFoundError
 from modelyard.domain.job import JOB_SPEC, EvaluateJob, FetchJob, IngestJob, JobFailure, TrainJob
 from modelyard.domain.resource import Progress
 
@@ -58,11 +62,18 @@ class RunFolder:
             self.filesystem.rm_file(f"{self.path}/{name}")
 
     def read_spec(self) -> FetchJob | TrainJob | EvaluateJob | IngestJob:
-        """What is asked."""
+        """What is asked. Raises NotFoundError, InvalidInputError."""
         text = self.read("spec.json")
         if text is None:
-            raise FileNotFoundError(f"{self.uri}/spec.json")
-        return JOB_SPEC.validate_json(text)
+            raise NotFoundError(f"{self.uri}/spec.json is not there", "jobs are started by the platform; write one to start it by hand")
+        try:
+            return JOB_SPEC.validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"])
+            raise InvalidInputError(
+                f"{self.uri}/spec.json: {field or 'the document'}: {first['msg']}", "apply the resource again"
+            ) from None
 
     def report(self, progress: Progress, *, force: bool = False) -> None:
         """Say how far the job is; calls within half a second of the last one are dropped unless forced or of another stage."""
@@ -85,34 +96,50 @@ class RunFolder:
 def run_job(argv: list[str], kind: type[S], work: Callable[[S, RunFolder], Spec]) -> int:
     """Run a job on the folder named by `--run URI`; returns the exit code.
 
-    Anything that `work` raises becomes `failure.json`: ModelyardErrors as they are, without a traceback.
-    SIGTERM raises SystemExit inside `work`, so that its clean-up runs.
+    Anything that `work` raises becomes `failure.json`: ModelyardErrors as they are, without a traceback; a full disk by
+    its path. SIGTERM raises SystemExit inside `work`, so that its clean-up runs.
     """
     parser = argparse.ArgumentParser(description=(kind.__doc__ or "").strip())
     parser.add_argument("--run", required=True, metavar="URI", help="the run folder with spec.json")
     run = RunFolder(parser.parse_args(argv).run)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    signal.signal(signal.SIGTERM, _stop)
-    run.remove("failure.json")
+    former = signal.signal(signal.SIGTERM, _stop)
+    places = [Path(tempfile.gettempdir()), *local_places(run.uri)]
     try:
+        run.remove("failure.json")
         spec = run.read_spec()
         if not isinstance(spec, kind):
-            raise TypeError(f"{run.uri}/spec.json is a {spec.kind} job")
+            raise InvalidInputError(f"{run.uri}/spec.json is a {spec.kind} job", f"start the service for {spec.kind} jobs on it")
+        places += local_places(spec.store)
         result = work(spec, run)
+        run.write("result.json", json.dumps(result.wire()))
+        return 0
     except ModelyardError as error:
         return _fail(run, str(error), retryable=error.retryable)
+    except (SystemExit, KeyboardInterrupt) as stop:
+        _fail(run, "the job was stopped before its end; start it again to go on", retryable=True)
+        return int(stop.code or 1) if isinstance(stop, SystemExit) and isinstance(stop.code, int | None) else 130
     except Exception as error:
+        full = explain_full_disk(error, places)
+        if full is not None:
+            return _fail(run, str(full), retryable=full.retryable)
         logger.exception("%s failed", kind.__name__)
-        return _fail(run, f"{type(error).__name__}: {error}", retryable=True)
-    run.write("result.json", json.dumps(result.wire()))
-    return 0
+        return _fail(run, f"{type(error).__name__}: {error}; the log of this run has the details", retryable=True)
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def _fail(run: RunFolder, message: str, *, retryable: bool) -> int:
+    message = " ".join(message.split())
     logger.error(message)
-    run.write("failure.json", json.dumps(JobFailure(message=message, retryable=retryable).wire()))
+    try:
+        run.write("failure.json", json.dumps(JobFailure(message=message, retryable=retryable).wire()))
+    except OSError as error:
+        # The disk of the run folder itself may be the full one; the log and the exit code still tell.
+        logger.error("failure.json could not be written: %s", error)
     return 1
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:
+    signal.signal(signum, signal.SIG_IGN)  # a second one would break into the clean-up
     raise SystemExit(128 + signum)

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
-from modelyard.domain.errors import CapacityError
+from modelyard.domain.errors import CapacityError, ModelyardError
 
 SPARE_BYTES = 64 << 20
 """Left free on the disk for everything else."""
@@ -52,14 +52,19 @@ def staged(root: Path, needed_bytes: int, measure: MeasureDisk = shutil.disk_usa
 
 @contextmanager
 def resumable(root: Path, key: str, needed_bytes: int, measure: MeasureDisk = shutil.disk_usage) -> Iterator[Path]:
-    """A folder that outlives a failure, so that the next attempt with the same key goes on in it.
+    """A folder that outlives a failure which may pass, so that the next attempt with the same key goes on in it.
 
     needed_bytes: of the whole; what the folder holds already counts as there. Whoever comes second waits.
     Raises CapacityError before the first byte.
     """
     with _locked(root, f"{RESUME_PREFIX}{key}") as folder:
         require_space(root, needed_bytes - folder_bytes(folder), measure)
-        yield folder
+        try:
+            yield folder
+        except ModelyardError as error:
+            if not error.retryable:  # the next attempt would stumble over the same bytes
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
         shutil.rmtree(folder, ignore_errors=True)
 
 

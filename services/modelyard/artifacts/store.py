@@ -31,7 +31,7 @@ class ArtifactStore:
     def __init__(self, root_uri: str, cache: Path | None = None, measure: MeasureDisk = shutil.disk_usage) -> None:
         """`cache`: where remote artifacts are kept as local folders; by default below the temporary folder."""
         self.root_uri = root_uri
-        self.filesystem, self.root = fsspec.core.url_to_fs(root_uri)
+        self.filesystem, self.root = fsspec.core.url_to_fs(root_uri, use_listings_cache=False)
         self.is_local = "file" in self.filesystem.protocol
         self.cache = cache or Path(tempfile.gettempdir()) / "modelyard-artifacts"
         self.measure = measure
