@@ -11,7 +11,6 @@ from modelyard.domain.base import Spec
 from modelyard.domain.errors import ConflictError
 from modelyard.operator.settings import Settings
 
-
 LOCK_TRIES = 5
 LOCK_WAIT_S = 0.1
 
