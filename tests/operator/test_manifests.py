@@ -61,7 +61,7 @@ def test_models_on_one_base_share_its_engine_with_all_their_adapters() -> None:
     shared = applications()["engine-1"]
     assert shared["deployments"][0]["user_config"] == {"adapters": ["a", "c"]}
     assert shared["args"]["maxAdapters"] == 4
-    assert shared["args"]["maxRank"] == 64
+    assert shared["args"]["maxRank"] == 40
     assert shared["deployments"][0]["autoscaling_config"] == {"min_replicas": 1, "max_replicas": 3}
 
 
@@ -76,7 +76,7 @@ def test_an_adapter_more_changes_the_config_in_place_only() -> None:
     more = Plan(routes=(Route(name="new", engine="engine-1", adapter="d"),), engines=(engine(),))
     plans = [Plan(routes=(Route(name="bot", engine="engine-1", adapter="a"), Route(name="pal", engine="engine-1", adapter="c")))]
     after = next(a for a in build(*plans, more)["applications"] if a["name"] == "engine-1")
-    assert after["args"] | {"maxRank": 64} == before["args"]
+    assert after["args"] | {"maxRank": 40} == before["args"]
 
 
 def test_ray_serve_accepts_the_config() -> None:

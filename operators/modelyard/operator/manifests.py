@@ -16,9 +16,6 @@ from modelyard.domain.serving import (
     RetrievalArgs,
 )
 
-VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-"""The sizes of adapter slots that vLLM knows; a slot costs time by its size, so the smallest that fits is taken."""
-
 
 def build_serve_config(plans: Iterable[Plan], store: str, milvus_uri: str, port: int, threads: int) -> dict[str, Any]:
     """The one Serve config for all resources, in the schema of Ray Serve's `PUT /api/serve/applications/`.
@@ -67,7 +64,7 @@ def _engine(wanted: list[EngineWanted], adapters: list[str], store: str, threads
         kv_cache_gib=first.kv_cache_gib,
         # In steps, so that one more adapter seldom restarts the engine.
         max_adapters=_at_least((1, 4, 16, 64, 256), len(adapters)),
-        max_rank=_at_least(VLLM_RANKS, max(engine.max_rank for engine in wanted)),
+        max_rank=max(engine.max_rank for engine in wanted),
     )
     application = _application(
         first.name,
