@@ -21,7 +21,10 @@ from modelyard.artifacts.store import ArtifactStore
 from modelyard.domain.job import TrainJob
 from modelyard.domain.model import Dataset, FineTune, Hyperparameters
 
-TEMPLATE = "{% for m in messages %}<|start|>{{ m.role }}\n{{ m.content }}<|end|>\n{% endfor %}{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
+TEMPLATE = (
+    "{% for m in messages %}<|start|>{{ m.role }}\n{{ m.content }}<|end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|start|>assistant\n{% endif %}"
+)
 
 
 @pytest.fixture(scope="session")

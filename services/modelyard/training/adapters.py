@@ -1,4 +1,4 @@
-"""LoRA adapters in PEFT's form: put on a model, written, read back, and checked before any worker is started."""
+"""LoRA adapters in PEFT's form: put on a model, written and read back."""
 
 import json
 from collections.abc import Mapping
@@ -8,41 +8,20 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 
 from modelyard.domain.errors import InvalidInputError
 from modelyard.domain.model import Adapter
-
-WEIGHTS_FILE = "adapter_model.safetensors"
-CONFIG_FILE = "adapter_config.json"
-
-
-def check_base(base: Path, adapter: Adapter) -> None:
-    """Raise InvalidInputError if the base is no causal language model or lacks the modules that are to be adapted.
-
-    Reads the configuration alone; no weights.
-    """
-    config = AutoConfig.from_pretrained(base)
-    try:
-        with torch.device("meta"):
-            model = AutoModelForCausalLM.from_config(config)
-    except ValueError:
-        raise InvalidInputError(
-            f"base {base.name[:12]} is a {config.model_type!r}, not a causal language model", "name one that generates text in source.uri"
-        ) from None
-    if adapter.target_modules == "all-linear":
-        return
-    present = sorted({name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, nn.Linear)})
-    missing = [name for name in adapter.target_modules if name.rpartition(".")[2] not in present]
-    if missing:
-        raise InvalidInputError(
-            f"adapter.targetModules names {', '.join(missing)}, and the linear modules of the base are {', '.join(present)}",
-            "choose among those, or write all-linear",
-        )
+from modelyard.training.layout import CONFIG_FILE, WEIGHTS_FILE
 
 
 def add_adapter(model: PreTrainedModel, adapter: Adapter, seed: int) -> PeftModel:
-    """The model with fresh LoRA weights, which are all that is trainable. Equal seeds give equal weights."""
+    """The model with fresh LoRA weights, which are all that is trainable. Equal seeds give equal weights.
+
+    Raises InvalidInputError that names the target modules which the model does not have.
+    """
+    if adapter.target_modules != "all-linear":
+        _require_targets(model, adapter.target_modules)
     config = LoraConfig(
         r=adapter.rank,
         lora_alpha=adapter.alpha,
@@ -54,6 +33,18 @@ def add_adapter(model: PreTrainedModel, adapter: Adapter, seed: int) -> PeftMode
     torch.manual_seed(seed)
     # Adapter weights have the base's precision; the optimizer keeps float32 copies of them.
     return get_peft_model(model, config, autocast_adapter_dtype=False)
+
+
+def _require_targets(model: nn.Module, targets: list[str]) -> None:
+    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    # As PEFT matches: a whole name, or its last parts.
+    missing = [target for target in targets if not any(name == target or name.endswith(f".{target}") for name in linear)]
+    if missing:
+        present = sorted({name.rpartition(".")[2] for name in linear})
+        raise InvalidInputError(
+            f"adapter.targetModules names {', '.join(missing)}, and the linear modules of the base are {', '.join(present)}",
+            "choose among those, or write all-linear",
+        )
 
 
 def write_adapter(folder: Path, model: PeftModel, weights: Mapping[str, Tensor], base_digest: str) -> None:

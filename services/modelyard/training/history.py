@@ -1,8 +1,12 @@
 """The figures of a run, step by step, and what they say about how far it is. Knows no clock: it is told the seconds."""
 
-from pydantic import BaseModel
+from pathlib import Path
 
+from pydantic import BaseModel, ValidationError
+
+from modelyard.domain.errors import IntegrityError
 from modelyard.domain.resource import Progress
+from modelyard.training.layout import HISTORY_FILE
 
 RECENT_STEPS = 10
 """Over how many steps loss and speed are averaged for people."""
@@ -27,6 +31,8 @@ class History(BaseModel):
     """A run so far."""
 
     total_steps: int
+    rows: dict[str, int]
+    """How many are learned from, measured on, cut and left out."""
     points: list[Point] = []
 
     @property
@@ -65,3 +71,11 @@ class History(BaseModel):
             loss=round(recent[-1].loss, 4) if recent else None,
             validation_loss=self.validation_loss,
         )
+
+
+def read_history(folder: Path) -> History:
+    """How far a checkpoint is. Raises IntegrityError for a damaged one."""
+    try:
+        return History.model_validate_json((folder / HISTORY_FILE).read_bytes())
+    except (OSError, ValidationError):
+        raise IntegrityError(f"checkpoint {folder} has no readable {HISTORY_FILE}", "delete the run folder and apply again") from None

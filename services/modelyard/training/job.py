@@ -14,47 +14,45 @@ from modelyard.domain.errors import InvalidInputError, UnavailableError
 from modelyard.domain.job import TrainJob, TrainResult
 from modelyard.domain.model import Workers
 from modelyard.domain.resource import Progress
-from modelyard.training.adapters import check_base
 from modelyard.training.cluster import require_room, threads_per_worker
-from modelyard.training.corpus import Corpus, load_corpus
+from modelyard.training.corpus import read_corpus
 from modelyard.training.result import store_adapter
-from modelyard.training.tokens import load_tokenizer
 from modelyard.training.worker import train_worker
 
 logger = logging.getLogger(__name__)
 
 KEPT_CHECKPOINTS = 2
 
+RAY_ENVIRONMENT = {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600"}
+"""Ray's own minute is too short for a busy machine: it would start the workers anew, again and again."""
+
 
 def train(spec: TrainJob, run: RunFolder) -> TrainResult:
     """Fine-tune base weights into an adapter; the main function of the job.
 
-    Raises InvalidInputError, NotFoundError, IntegrityError and CapacityError before any worker is started,
-    InvalidInputError when the loss diverges, UnavailableError when workers failed too often.
+    Raises NotFoundError and InvalidInputError for a base or a dataset that is missing or unfit and for a loss that diverges,
+    CapacityError if the cluster is too small, UnavailableError when workers failed too often.
     """
     run.report(Progress(stage="preparing"), force=True)
     store = ArtifactStore(spec.store)
-    corpus = check(spec, store)
-    logger.info("rows %s", corpus.counts())
+    check(spec, store)
     # Ray reads RAY_ADDRESS: inside a Ray job that is the cluster; by hand, without it, Ray starts on this machine.
-    ray.init(ignore_reinit_error=True)
+    ray.init(runtime_env={"env_vars": RAY_ENVIRONMENT})
     try:
         checkpoint = _fit(spec, run)
     finally:
         ray.shutdown()
     run.report(Progress(stage="saving", percent=100.0), force=True)
     with checkpoint.as_directory() as folder:
-        return store_adapter(store, spec, corpus, Path(folder))
+        return store_adapter(store, spec, Path(folder))
 
 
-def check(spec: TrainJob, store: ArtifactStore) -> Corpus:
-    """Refuse what cannot be trained, and return what can."""
+def check(spec: TrainJob, store: ArtifactStore) -> None:
+    """Refuse what cannot be trained, as far as can be seen without loading the model code, which takes many seconds."""
     kind = store.manifest(spec.base_digest).kind
     if kind != "causal-lm":
         raise InvalidInputError(f"base {spec.base_digest[:12]} is {kind!r} weights", "name a causal language model in source.uri")
-    base = store.open(spec.base_digest)
-    check_base(base, spec.fine_tune.adapter)
-    return load_corpus(spec, load_tokenizer(base))
+    read_corpus(spec)
 
 
 def _fit(spec: TrainJob, run: RunFolder) -> ray.train.Checkpoint:

@@ -11,27 +11,23 @@ import torch
 from modelyard.domain.errors import InvalidInputError
 from modelyard.domain.job import TrainJob
 from modelyard.training.batches import NOTHING, collate, deal, rows_of_step
-from modelyard.training.checkpoints import read_history, restore_optimizer
-from modelyard.training.corpus import Corpus
+from modelyard.training.checkpoints import restore_optimizer
 from modelyard.training.engine import Engine, Place
-from modelyard.training.history import History, Point
+from modelyard.training.examples import Examples
+from modelyard.training.history import History, Point, read_history
 from modelyard.training.schedule import count_steps, learning_rate
 
 logger = logging.getLogger(__name__)
 
 
-class DivergedError(InvalidInputError):
-    """The loss is no number any more. All workers see it in the same step."""
-
-
 class Loop:
     """One worker's part of a run, from its first step or from a checkpoint."""
 
-    def __init__(self, spec: TrainJob, base: Path, corpus: Corpus, pad_id: int, place: Place, checkpoint: Path | None) -> None:
+    def __init__(self, spec: TrainJob, base: Path, examples: Examples, pad_id: int, place: Place, checkpoint: Path | None) -> None:
         """checkpoint: a folder that `write_checkpoint` wrote."""
         self.fine_tune, self.knobs = spec.fine_tune, spec.fine_tune.hyperparameters
-        self.corpus, self.pad_id, self.place = corpus, pad_id, place
-        self.history = History(total_steps=count_steps(self.knobs, len(corpus.train)))
+        self.examples, self.pad_id, self.place = examples, pad_id, place
+        self.history = History(total_steps=count_steps(self.knobs, len(examples.train)), rows=examples.counts())
         self.engine = Engine(base, spec.fine_tune, place, checkpoint)
         if checkpoint is not None:
             self.history = read_history(checkpoint)
@@ -41,13 +37,14 @@ class Loop:
         """Take all steps that are left.
 
         tell: called after each step. save: called every `checkpointEvery` steps and after the last one,
-        equally often by all workers. Raises DivergedError.
+        equally often by all workers. Raises InvalidInputError when the loss
+        is no number any more; all workers see that in the same step.
         """
         while self.history.step < self.history.total_steps:
             point = self._step(self.history.step)
             self.history.points.append(point)
             last = self.history.step == self.history.total_steps
-            if self.corpus.validation and (last or self.history.step % self.knobs.evaluate_every == 0):
+            if self.examples.validation and (last or self.history.step % self.knobs.evaluate_every == 0):
                 point.validation_loss = self._validate()
             if self.place.rank == 0:
                 logger.info("step=%d loss=%.4f tokens_per_second=%.0f", point.step, point.loss, point.tokens_per_second)
@@ -58,7 +55,7 @@ class Loop:
     def _step(self, step: int) -> Point:
         """One optimizer step, counted from 0."""
         started = time.perf_counter()
-        rows = rows_of_step(self.corpus.train, self.knobs.batch_size, self.knobs.seed, step)
+        rows = rows_of_step(self.examples.train, self.knobs.batch_size, self.knobs.seed, step)
         learned = sum(row.learned for row in rows)
         passes = deal(rows, self.place.world, self.knobs.micro_batch_size)[self.place.rank]
         rate = learning_rate(self.knobs, step, self.history.total_steps)
@@ -84,14 +81,14 @@ class Loop:
 
     def _require_number(self, total: float, step: int) -> None:
         if not math.isfinite(total):
-            raise DivergedError(
+            raise InvalidInputError(
                 f"the loss became {total} in step {step + 1} of {self.history.total_steps}",
                 f"lower hyperparameters.learningRate, which is {self.knobs.learning_rate:g}, or use dtype float32",
             )
 
     def _validate(self) -> float:
         """The mean loss over the learned tokens of the validation rows."""
-        rows = self.corpus.validation
+        rows = self.examples.validation
         passes = deal(rows, self.place.world, self.knobs.micro_batch_size)[self.place.rank]
         summed = torch.zeros((), device=self.place.device)
         for micro in passes:

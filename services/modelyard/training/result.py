@@ -7,16 +7,15 @@ from pathlib import Path
 from modelyard.artifacts.manifest import Manifest, list_files
 from modelyard.artifacts.store import ArtifactStore
 from modelyard.domain.job import TrainJob, TrainResult
-from modelyard.training.adapters import CONFIG_FILE, WEIGHTS_FILE
-from modelyard.training.checkpoints import HISTORY_FILE, read_history
-from modelyard.training.corpus import Corpus
 from modelyard.training.curve import draw_curve
+from modelyard.training.history import read_history
+from modelyard.training.layout import CONFIG_FILE, HISTORY_FILE, WEIGHTS_FILE
 
 PACKAGES = ("deepspeed", "peft", "ray", "torch", "transformers")
 SPARE_BYTES = 1 << 20
 
 
-def store_adapter(store: ArtifactStore, spec: TrainJob, corpus: Corpus, checkpoint: Path) -> TrainResult:
+def store_adapter(store: ArtifactStore, spec: TrainJob, checkpoint: Path) -> TrainResult:
     """Store what the last checkpoint of a run holds. Raises CapacityError, IntegrityError."""
     history = read_history(checkpoint)
     kept = (WEIGHTS_FILE, CONFIG_FILE, HISTORY_FILE)
@@ -33,7 +32,7 @@ def store_adapter(store: ArtifactStore, spec: TrainJob, corpus: Corpus, checkpoi
                 "version": spec.version,
                 "datasetDigest": spec.dataset_digest,
                 "fineTune": spec.fine_tune.wire(),
-                "rows": corpus.counts(),
+                "rows": history.rows,
                 "steps": history.step,
                 "tokens": history.learned_tokens,
             },

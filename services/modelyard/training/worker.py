@@ -4,20 +4,19 @@ import logging
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray.train
 from ray.train.torch import get_device
 
 from modelyard.artifacts.runs import RunFolder
 from modelyard.artifacts.store import ArtifactStore
-from modelyard.domain.errors import ModelyardError
+from modelyard.domain.errors import InvalidInputError, ModelyardError
 from modelyard.domain.job import TrainJob
-from modelyard.training.checkpoints import write_checkpoint
-from modelyard.training.corpus import load_corpus
-from modelyard.training.engine import Place
-from modelyard.training.loop import DivergedError, Loop
-from modelyard.training.tokens import load_tokenizer
+from modelyard.training.corpus import read_corpus
+
+if TYPE_CHECKING:
+    from modelyard.training.loop import Loop
 
 
 def train_worker(config: dict[str, Any]) -> dict[str, str] | None:
@@ -30,26 +29,34 @@ def train_worker(config: dict[str, Any]) -> dict[str, str] | None:
     spec, run = TrainJob.model_validate_json(config["spec"]), RunFolder(config["run"])
     try:
         _train(spec, run)
-    except DivergedError as error:
+    except InvalidInputError as error:
+        # What the user wrote is the same for all workers, and so is the loss: none is left waiting for another.
         return {"problem": error.problem, "remedy": error.remedy}
     except ModelyardError as error:
-        # Others may be waiting for this worker: only its failure ends their wait. As one string, because an
+        # Others may be waiting for this worker, and only its failure ends their wait. As one string, because an
         # exception that travels to the driver is made anew from its arguments.
         raise RuntimeError(str(error)) from None
     return None
 
 
 def _train(spec: TrainJob, run: RunFolder) -> None:
+    # Here and not above: the driver imports this module too, and DeepSpeed and the model code take many seconds to load.
+    from modelyard.training.checkpoints import write_checkpoint
+    from modelyard.training.engine import Place
+    from modelyard.training.examples import make_examples
+    from modelyard.training.loop import Loop
+    from modelyard.training.tokens import load_tokenizer
+
     context = ray.train.get_context()
     place = Place(context.get_world_rank(), context.get_world_size(), get_device())
     base = ArtifactStore(spec.store).open(spec.base_digest)
     tokenizer = load_tokenizer(base)
-    corpus = load_corpus(spec, tokenizer)
+    examples = make_examples(spec, read_corpus(spec), tokenizer)
     checkpoint = ray.train.get_checkpoint()
     with checkpoint.as_directory() if checkpoint else nullcontext() as folder:
-        loop = Loop(spec, base, corpus, tokenizer.pad_token_id, place, Path(folder) if folder else None)
+        loop = Loop(spec, base, examples, tokenizer.pad_token_id, place, Path(folder) if folder else None)
 
-    def save(loop: Loop) -> None:
+    def save(loop: "Loop") -> None:
         with tempfile.TemporaryDirectory() as folder:
             write_checkpoint(Path(folder), loop.engine, loop.history, spec.base_digest)
             ray.train.report({"step": loop.history.step, "loss": loop.history.loss}, checkpoint=ray.train.Checkpoint(folder))
