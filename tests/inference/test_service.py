@@ -7,7 +7,7 @@ import pytest
 
 from modelyard.artifacts.manifest import Manifest, list_files
 from modelyard.artifacts.store import ArtifactStore
-from modelyard.domain.errors import InvalidInputError, UnavailableError
+from modelyard.domain.errors import InvalidInputError, NotFoundError, UnavailableError
 from modelyard.domain.serving import EngineConfig
 from modelyard.inference.engines.base import Delta, Sampling
 from modelyard.inference.service import EngineService
@@ -107,6 +107,19 @@ def test_raises_when_the_engine_does_not_list_an_adapter_afterwards(store: Artif
     digest = add(store, BASE, "1")
     with pytest.raises(UnavailableError, match=f"does not list adapters {digest[:12]}"):
         asyncio.run(EngineService(engine, store, BASE).configure(EngineConfig(adapters=[digest])))
+
+
+def test_one_bad_adapter_keeps_no_other_from_loading(store: ArtifactStore) -> None:
+    async def run() -> None:
+        engine = FakeEngine()
+        service = EngineService(engine, store, BASE)
+        good = add(store, BASE, "1")
+        with pytest.raises(NotFoundError, match="artifact 000000000000 is not in"):
+            await service.configure(EngineConfig(adapters=["0" * 64, good]))
+        assert engine.adapters == [good]
+        assert [event["kind"] for event in await chat(service, adapter=good)] == ["start", "text", "text"]
+
+    asyncio.run(run())
 
 
 def test_is_unhealthy_once_an_adapter_is_lost(store: ArtifactStore) -> None:

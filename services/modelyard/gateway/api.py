@@ -29,11 +29,16 @@ from modelyard.gateway.requests import ChatBody, EmbeddingsBody
 REQUEST_ID = "x-request-id"
 
 
-def build_api(backend: Backend, directory: Callable[[], Directory]) -> FastAPI:
-    """The application. `directory` is asked anew for every request, since the config changes while requests run."""
+def build_api(backend: Backend, directory: Callable[[], Directory], *, sets_request_id: bool = True) -> FastAPI:
+    """The application.
+
+    directory: asked anew for every request, since the config changes while requests run.
+    sets_request_id: whether responses get `x-request-id` here; not behind a proxy that adds it.
+    """
     metrics = Metrics()
     api = FastAPI(title="Modelyard", docs_url="/docs", redoc_url=None)
-    api.add_middleware(RequestId)
+    if sets_request_id:
+        api.add_middleware(RequestId)
     _add_refusals(api, metrics)
 
     @api.get("/health")

@@ -22,6 +22,8 @@ from modelyard.domain.serving import (
 from modelyard.gateway.api import build_api
 from modelyard.gateway.directory import Directory
 
+ASK_TIMEOUT_S = 30.0
+
 T = TypeVar("T")
 
 
@@ -83,9 +85,6 @@ def _unavailable(app: str, error: Exception) -> UnavailableError:
     return UnavailableError(f"{app} does not answer ({type(error).__name__})", "it is starting or restarting; try again in a moment")
 
 
-ASK_TIMEOUT_S = 30.0
-
-
 class GatewayReplica:
     """One HTTP ingress."""
 
@@ -95,7 +94,8 @@ class GatewayReplica:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Called by Serve once this object is there."""
-        return build_api(self._backend, lambda: self._directory)
+        # Serve's own proxy puts x-request-id on every response; a second one would make the header a list.
+        return build_api(self._backend, lambda: self._directory, sets_request_id=False)
 
     def reconfigure(self, user_config: dict[str, Any]) -> None:
         """user_config: a GatewayConfig document; requests that run keep the routes they began with."""

@@ -36,8 +36,9 @@ class EngineService:
     async def configure(self, config: EngineConfig) -> None:
         """Load and unload until the engine holds exactly these adapters.
 
-        What goes leaves first, once its running requests are done; then what is new comes.
-        Raises InvalidInputError for an adapter of another base, UnavailableError when the engine then lists others.
+        What goes leaves first, once its running requests are done; then what is new comes. All that can be loaded
+        is loaded before the first problem is raised: InvalidInputError for an adapter of another base, NotFoundError
+        and IntegrityError from the store, UnavailableError when the engine does not list an adapter afterwards.
         """
         async with self._change:
             self._wanted = set(config.adapters)
@@ -45,8 +46,14 @@ class EngineService:
             loaded = set(await self._engine.list_adapters())
             for digest in sorted(loaded - self._wanted):
                 await self._unload(digest)
+            problems: list[ModelyardError] = []
             for digest in sorted(self._wanted - loaded):
-                await self._load(digest)
+                try:
+                    await self._load(digest)
+                except ModelyardError as error:
+                    problems.append(error)
+            if problems:
+                raise problems[0]
             await self._require_listed()
 
     async def chat(self, document: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:

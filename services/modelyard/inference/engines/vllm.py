@@ -1,7 +1,6 @@
 """vLLM's AsyncLLM in this process: continuous batching, paged and prefix-shared key-value cache, adapters per request."""
 
 import itertools
-import logging
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
@@ -17,8 +16,7 @@ from modelyard.inference.settings import prepare_vllm_environment
 MAX_BATCH_REQUESTS = 32
 MAX_BATCH_TOKENS = 2048
 VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-
-logger = logging.getLogger(__name__)
+CORE_ENDED = UnavailableError("vLLM's core process ended", "wait; it is started again")
 
 
 class VllmEngine:
@@ -63,7 +61,7 @@ class VllmEngine:
                         reason = "length" if piece.finish_reason == "length" else "stop"
                     yield Delta(text=piece.text, tokens=len(piece.token_ids), finish_reason=reason)
         except EngineDeadError as error:
-            raise UnavailableError(f"vLLM ended: {error}", "wait; it is started again") from error
+            raise CORE_ENDED from error
 
     async def load_adapter(self, digest: str, folder: Path) -> None:
         """Put an adapter into a slot. Raises InvalidInputError with vLLM's reason when it refuses."""
@@ -96,7 +94,7 @@ class VllmEngine:
     async def check_health(self) -> None:
         """Raise UnavailableError when the core process ended."""
         if self._llm is None or self._llm.errored:
-            raise UnavailableError("vLLM's core process ended", "wait; it is started again")
+            raise CORE_ENDED
 
     def close(self) -> None:
         """End the core process."""
