@@ -51,6 +51,9 @@ class FakeHub:
         self.gated = False
         self.served: Files = {}
         """Bytes that are sent instead of the right ones."""
+        self.stall: set[str] = set()
+        """Files whose answer stops after its headers, until `released`."""
+        self.stalled, self.released = threading.Event(), threading.Event()
         hub = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -98,7 +101,11 @@ class FakeHub:
         start = int(request.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")[0])
         headers = {"Content-Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
         limits = self.cut.get(name, [])
-        self._send(request, 206 if start else 200, content[start:], headers, limits.pop(0) if limits else None)
+        stall = name in self.stall
+        self._send(request, 206 if start else 200, content[start:], headers, 0 if stall else limits.pop(0) if limits else None)
+        if stall:
+            self.stalled.set()
+            self.released.wait(60)
 
     def _send(
         self,

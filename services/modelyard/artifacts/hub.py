@@ -76,8 +76,11 @@ def explained(source: Source) -> Iterator[None]:
     except HfHubHTTPError as error:
         status = error.response.status_code
         raise UnavailableError(f"{uri}: the hub answered {status}", "the next attempt goes on where this one stopped") from None
-    except OSError:
-        raise
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        # Without a number it is huggingface_hub's own: fewer or more bytes came than were announced.
+        raise UnavailableError(f"{uri}: {error}", "the next attempt goes on where this one stopped") from None
     except Exception as error:
         if not _is_transport_error(error):
             raise
