@@ -120,3 +120,8 @@ def test_two_suites_of_one_name_are_refused(write_rows: WriteRows) -> None:
     suite = Suite(name="records", uri=write_rows("suite.jsonl", RECORDS))
     with pytest.raises(InvalidInputError, match="'records' is the name of more than one suite"):
         load_suites([suite, suite], {}, with_examples=True)
+
+
+def test_a_number_of_examples_is_not_negative() -> None:
+    with pytest.raises(ValueError, match=r"greater than or equal to 0"):
+        FewShot(uri="file:///train.jsonl", counts=[0, -1])

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, NonNegativeInt, model_validator
 
 from modelyard.domain.base import Spec
 from modelyard.domain.resource import NAME_PATTERN, Condition, Progress, Resource
@@ -14,7 +14,7 @@ class FewShot(Spec):
 
     uri: str
     """Rows in the suite's own format; the first ones are shown."""
-    counts: list[int] = Field(default=[0, 3], min_length=1)
+    counts: list[NonNegativeInt] = Field(default=[0, 3], min_length=1)
     """Each is tried on the base; the best one is its score. A tuned version is always asked with none."""
 
 
