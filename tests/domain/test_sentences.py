@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelyard.domain.sentences import sentence_spans
@@ -27,6 +27,7 @@ def test_sentences_end_where_a_reader_would_say(text: str, sentences: list[str])
     assert [text[start:end] for start, end in sentence_spans(text)] == sentences
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="aB. \n-1[]`。?", max_size=40))
 def test_spans_cover_all_but_white_space_in_order(text: str) -> None:
     spans = sentence_spans(text)

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modelyard.domain.passage import Passage
@@ -97,6 +97,7 @@ PIECES = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(PIECES, max_size=14).map("".join), st.integers(1, 4))
 def test_pieces_are_marked_like_the_whole(answer: str, length: int) -> None:
     citer = Citer(SOURCES)

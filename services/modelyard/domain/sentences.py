@@ -13,7 +13,7 @@ _BREAK = re.compile(
     """,
     re.VERBOSE,
 )
-_ABBREVIATION = re.compile(r"(?:^|[\s(\[])(?:e\.g|i\.e|cf|vs|approx|resp|incl|fig|eq|sec|mr|mrs|ms|dr|prof|st|[A-Za-z])\.$", re.IGNORECASE)
+_ABBREVIATION = re.compile(r"(?:^|[\s(\[])(?:(?i:e\.g|i\.e|cf|vs|approx|resp|incl|fig|eq|sec|mr|mrs|ms|dr|prof|st)|[A-Z])\.$")
 _ITEM_NUMBER = re.compile(r"(?:^|\n)[ \t]*\d{1,3}\.$")
 _LOOKBACK = 16
 

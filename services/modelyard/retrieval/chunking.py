@@ -1,6 +1,6 @@
 """Cut a document into passages at headings, paragraphs and sentences. Pure: the tokenizer is handed in."""
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -69,7 +69,11 @@ class _Size:
     def __call__(self, start: int, end: int) -> int:
         if end - start > MAX_CHARACTERS:
             return MAX_CHARACTERS
-        return max(bisect_left(self.starts, end) - bisect_left(self.starts, start), -(-(end - start) // CHARACTERS_A_TOKEN))
+        return max(bisect_left(self.starts, end) - self.token_at(start), -(-(end - start) // CHARACTERS_A_TOKEN))
+
+    def token_at(self, offset: int) -> int:
+        """Number of the token that an offset is in."""
+        return max(0, bisect_right(self.starts, offset) - 1)
 
 
 def _fit(text: str, span: Span, size: _Size, max_tokens: int) -> Iterator[Span]:
@@ -82,19 +86,19 @@ def _fit(text: str, span: Span, size: _Size, max_tokens: int) -> Iterator[Span]:
         content = start + len(line) - len(line.lstrip()), start + len(line.rstrip())
         start += len(line)
         if content[0] < content[1]:
-            yield from _cut(content, size, max_tokens)
+            yield from _cut(text, content, size, max_tokens)
 
 
-def _cut(span: Span, size: _Size, max_tokens: int) -> Iterator[Span]:
+def _cut(text: str, span: Span, size: _Size, max_tokens: int) -> Iterator[Span]:
     start, end = span
     while size(start, end) > max_tokens:
-        longest = min(start + max_tokens * CHARACTERS_A_TOKEN, start + MAX_CHARACTERS)
-        following = bisect_left(size.starts, start + 1) + max_tokens - 1
-        stop = min(longest, size.starts[following] if following < len(size.starts) else end)
-        yield start, stop
-        start = stop
-    if start < end:
-        yield start, end
+        following = size.token_at(start) + max_tokens
+        token = size.starts[following] if following < len(size.starts) else end
+        stop = min(token, start + max_tokens * CHARACTERS_A_TOKEN, start + MAX_CHARACTERS)
+        piece = text[start:stop]
+        yield start, start + len(piece.rstrip())
+        start = stop + len(text[stop:end]) - len(text[stop:end].lstrip())
+    yield start, end
 
 
 def _pack(text: str, units: list[Span], size: _Size, max_tokens: int, overlap_tokens: int) -> Iterator[Span]:

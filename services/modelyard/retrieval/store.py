@@ -29,6 +29,14 @@ METADATA = ("text", "title", "file", "heading", "start_char", "end_char")
 TEXT_BYTES = 65_535
 NAME_BYTES = 2_048
 
+CHANNEL = {
+    # A server hangs up on clients that ping an idle connection more often than every five minutes; pymilvus does every 10 s.
+    "grpc.keepalive_time_ms": 360_000,
+    "grpc.keepalive_permit_without_calls": 0,
+    # A new client tries at once, however long the last one has waited for the server to come back.
+    "grpc.use_local_subchannel_pool": 1,
+}
+
 NOT_CONNECTED = 2
 NOT_FOUND = (100, 1600)
 """Collection or alias: Milvus and Milvus Lite; alias: Milvus."""
@@ -94,11 +102,15 @@ class VectorStore:
 
         Raises NotFoundError for an unknown alias, InvalidInputError for a vector of another length than the collection's.
         """
-        try:
-            return self._search(alias, vector, top_k)
-        except NotFoundError:
-            # The alias may have moved, and its former collection gone, between the look-up and the search.
-            return self._search(alias, vector, top_k)
+        with self._connected(f"search {alias}") as client:
+            try:
+                return _search(client, alias, vector, top_k)
+            except MilvusException as error:
+                self._explain(client, alias, len(vector), error)
+                # The alias moved and its former collection went between look-up and search; or the server has started
+                # anew: Milvus Lite forgets then what was loaded.
+                client.load_collection(alias, timeout=TIMEOUT_S)
+                return _search(client, alias, vector, top_k)
 
     def remove(self, alias: str) -> None:
         """Drop an alias and all of its collections; nothing happens where there are none."""
@@ -108,29 +120,10 @@ class VectorStore:
             for collection in self._collections(client, alias):
                 client.drop_collection(collection, timeout=TIMEOUT_S)
 
-    def _search(self, alias: str, vector: Sequence[float], top_k: int) -> list[Passage]:
-        parameters = {"metric_type": "COSINE", "params": {"ef": max(MIN_BEAM, 2 * top_k)}}
-        with self._connected(f"search {alias}") as client:
-            try:
-                (hits,) = client.search(
-                    alias,
-                    data=[list(vector)],
-                    anns_field="vector",
-                    limit=top_k,
-                    output_fields=list(METADATA),
-                    search_params=parameters,
-                    consistency_level=CONSISTENCY,
-                    timeout=TIMEOUT_S,
-                )
-            except MilvusException as error:
-                self._explain(client, alias, len(vector), error)
-                raise
-        return [Passage(chunk_id=hit["chunk_id"], score=hit["distance"], **hit["entity"]) for hit in hits]
-
     def _explain(self, client: MilvusClient, alias: str, length: int, error: MilvusException) -> None:
         """Raise what the user can act on, if that is why a search failed."""
         if error.code == NOT_CONNECTED:
-            return
+            raise error
         if self._target(client, alias) is None:
             raise NotFoundError(f"{alias} is not in {self.uri}", "apply the knowledge base, and wait until it is Ready") from error
         fields = client.describe_collection(alias, timeout=TIMEOUT_S)["fields"]
@@ -157,10 +150,18 @@ class VectorStore:
         try:
             with self._lock:
                 if self._client is None:
-                    self._client = MilvusClient(uri=self.uri, token=self._token, timeout=TIMEOUT_S)
+                    self._client = MilvusClient(uri=self.uri, token=self._token, timeout=TIMEOUT_S, grpc_options=CHANNEL)
             yield self._client
         except MilvusException as error:
+            if error.code == NOT_CONNECTED:
+                self._disconnect()
             raise self._translate(doing, error) from error
+
+    def _disconnect(self) -> None:
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+            self._client = None
 
     def _translate(self, doing: str, error: MilvusException) -> ModelyardError:
         if error.code == NOT_CONNECTED or isinstance(error, MilvusUnavailableException):
@@ -168,6 +169,20 @@ class VectorStore:
         if error.code in NOT_FOUND:
             return NotFoundError(f"cannot {doing} in {self.uri}: {error.message}", "apply the knowledge base again")
         return UnavailableError(f"Milvus at {self.uri} could not {doing}: {error.message or type(error).__name__}", "see the log of Milvus")
+
+
+def _search(client: MilvusClient, alias: str, vector: Sequence[float], top_k: int) -> list[Passage]:
+    (hits,) = client.search(
+        alias,
+        data=[list(vector)],
+        anns_field="vector",
+        limit=top_k,
+        output_fields=list(METADATA),
+        search_params={"metric_type": "COSINE", "params": {"ef": max(MIN_BEAM, 2 * top_k)}},
+        consistency_level=CONSISTENCY,
+        timeout=TIMEOUT_S,
+    )
+    return [Passage(chunk_id=hit["chunk_id"], score=hit["distance"], **hit["entity"]) for hit in hits]
 
 
 def _schema(dimension: int) -> Any:
