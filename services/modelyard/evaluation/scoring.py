@@ -77,7 +77,8 @@ class _Meter:
                 percent=100 * share,
                 eta_seconds=elapsed_s * (1 - share) / share if share else None,
                 tokens_per_second=(self._tokens_before + tally.tokens) / elapsed_s,
-            )
+            ),
+            force=tally.rows == round_rows,
         )
 
 
