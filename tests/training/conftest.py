@@ -4,7 +4,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,13 +100,20 @@ def yard(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenize
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Callable[[RunFolder], subprocess.Popen[bytes]]:
+def ray_folder() -> Iterator[str]:
+    """Not below tmp_path: the paths of Ray's sockets may have no more than 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="yard-", ignore_cleanup_errors=True) as folder:
+        yield folder
+
+
+@pytest.fixture
+def start(tmp_path: Path, ray_folder: str) -> Callable[[RunFolder], subprocess.Popen[bytes]]:
     """Start the job's main function on a run folder, with a Ray of its own that ends with it."""
 
     def start(run: RunFolder) -> subprocess.Popen[bytes]:
         environment = {key: value for key, value in os.environ.items() if not key.startswith("RAY_")} | {  # noqa: TID251
             "RAY_ADDRESS": "local",
-            "RAY_TMPDIR": str(tmp_path / "ray"),
+            "RAY_TMPDIR": ray_folder,
             "RAY_USAGE_STATS_ENABLED": "0",
             "OMP_NUM_THREADS": "1",
         }
