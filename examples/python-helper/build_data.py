@@ -37,8 +37,9 @@ IMPLEMENTATIONS = {"os.path": ("posixpath", "ntpath", "genericpath"), "pickle": 
 """Where the functions of a module say they come from, when that is neither the module nor `_module`."""
 
 INSTRUCTION = (
-    "Turn this Python help text into one JSON object with the fields name, parameters (list of the names in order), "
-    "defaults (object from name to default value, as text) and summary (the first sentence). Answer with JSON only."
+    "Turn this Python help text into one JSON object with the fields name, parameters (list in order, each NAME or "
+    "NAME=DEFAULT), summary (the first sentence) and returns (what it returns, in the words of the text, or null). "
+    "Answer with JSON only."
 )
 HELP_CHARACTERS = 240
 SUMMARY_CHARACTERS = 100
@@ -104,14 +105,27 @@ def describe(function: Any) -> dict[str, Any] | None:
     # "<" shows an object that has no source text; some hold an address, which differs from run to run.
     if not summary or "<" in str(signature) or len(signature.parameters) > MAX_PARAMETERS:
         return None
-    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
-    parameters = signature.parameters.values()
     return {
         "name": function.__name__,
-        "parameters": [stars.get(parameter.kind, "") + parameter.name for parameter in parameters],
-        "defaults": {parameter.name: repr(parameter.default) for parameter in parameters if parameter.default is not parameter.empty},
+        "parameters": [write_parameter(parameter) for parameter in signature.parameters.values()],
         "summary": summary,
+        "returns": describe_return(signature, summary),
     }
+
+
+def write_parameter(parameter: inspect.Parameter) -> str:
+    """`name`, `*name`, `**name` or `name=default`, without annotations."""
+    stars = {inspect.Parameter.VAR_POSITIONAL: "*", inspect.Parameter.VAR_KEYWORD: "**"}
+    default = "" if parameter.default is parameter.empty else f"={parameter.default!r}"
+    return f"{stars.get(parameter.kind, '')}{parameter.name}{default}"
+
+
+def describe_return(signature: inspect.Signature, summary: str) -> str | None:
+    """The annotation, else what a summary that begins with "Return" says; None where neither does."""
+    if signature.return_annotation is not signature.empty:
+        return inspect.formatannotation(signature.return_annotation)
+    found = re.match(r"Returns? (.+)\.$", summary)
+    return found.group(1) if found else None
 
 
 def first_sentence(docstring: str) -> str:

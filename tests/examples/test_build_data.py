@@ -40,8 +40,9 @@ def test_there_are_enough_rows_and_every_answer_has_the_same_fields(data: Path) 
     train, held_out = records(data / "train.jsonl"), records(data / "heldout.jsonl")
     assert len(train) >= 240
     assert len(held_out) >= 40
-    assert {tuple(record) for record in train + held_out} == {("name", "parameters", "defaults", "summary")}
-    assert sum(bool(record["defaults"]) for record in train) >= len(train) / 4
+    assert {tuple(record) for record in train + held_out} == {("name", "parameters", "summary", "returns")}
+    assert sum("=" in "".join(record["parameters"]) for record in train) >= len(train) / 4
+    assert sum(record["returns"] is not None for record in train) >= len(train) / 4
 
 
 def test_nothing_that_is_scored_was_learned(data: Path) -> None:
@@ -59,7 +60,8 @@ def test_the_answers_are_what_python_says(data: Path, script: ModuleType) -> Non
     for record in records(data / "heldout.jsonl"):
         homes = [importlib.import_module(name) for name in script.HELD_OUT_MODULES]
         functions = [vars(module)[record["name"]] for module in homes if record["name"] in vars(module)]
-        assert any(list(inspect.signature(f).parameters) == [name.lstrip("*") for name in record["parameters"]] for f in functions)
+        names = [written.partition("=")[0].lstrip("*") for written in record["parameters"]]
+        assert any(list(inspect.signature(function).parameters) == names for function in functions)
 
 
 def test_every_question_names_the_fields_and_holds_what_is_asked(data: Path) -> None:
@@ -91,10 +93,17 @@ def test_a_function_with_a_default_is_described(script: ModuleType) -> None:
 
     assert script.describe(indent) == {
         "name": "indent",
-        "parameters": ["text", "*lines", "prefix", "**more"],
-        "defaults": {"prefix": "'> '"},
+        "parameters": ["text", "*lines", "prefix='> '", "**more"],
         "summary": "Put a prefix before lines.",
+        "returns": "None",
     }
+
+
+def test_what_a_function_returns_is_taken_from_its_summary_where_it_has_no_annotation(script: ModuleType) -> None:
+    def first(items):  # type: ignore[no-untyped-def]
+        """Return the first of the items."""
+
+    assert script.describe(first)["returns"] == "the first of the items"
 
 
 @pytest.mark.parametrize(
