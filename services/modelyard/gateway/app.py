@@ -104,4 +104,6 @@ class GatewayReplica:
 
 def build_app(args: dict[str, Any]) -> serve.Application:
     """The application; there are no arguments, all that it needs comes as user_config."""
-    return serve.deployment(name=GATEWAY_DEPLOYMENT)(serve.ingress()(GatewayReplica)).bind()
+    # Requests mostly wait for engines here; Serve's default would let five of them in.
+    deployment = serve.deployment(name=GATEWAY_DEPLOYMENT, max_ongoing_requests=1024, graceful_shutdown_timeout_s=20)
+    return deployment(serve.ingress()(GatewayReplica)).bind()

@@ -49,4 +49,10 @@ class EngineReplica:
 def build_app(args: dict[str, Any]) -> serve.Application:
     """The application for an EngineArgs document."""
     EngineArgs.model_validate(args)
-    return serve.deployment(name=ENGINE_DEPLOYMENT)(EngineReplica).bind(args)
+    deployment = serve.deployment(
+        name=ENGINE_DEPLOYMENT,
+        # The engine queues and batches by itself; Serve's default would let five requests through.
+        max_ongoing_requests=256,
+        graceful_shutdown_timeout_s=20,
+    )
+    return deployment(EngineReplica).bind(args)
