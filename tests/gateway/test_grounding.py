@@ -63,7 +63,7 @@ def test_a_budget_can_be_in_tokens() -> None:
     assert [source.text for source in sources] == ["one two three"]
 
 
-def test_the_last_user_message_holds_sources_then_question() -> None:
+def test_the_last_user_message_holds_sources_best_last_then_question() -> None:
     earlier: list[dict[str, Any]] = [
         {"role": "system", "content": "Be kind."},
         {"role": "user", "content": "Hello"},
@@ -75,7 +75,7 @@ def test_the_last_user_message_holds_sources_then_question() -> None:
     assert grounded[:3] == earlier
     prompt = grounded[3]["content"]
     assert (
-        prompt.index("[1] Units > Yard\nA yard is 3 feet.") < prompt.index("[2] Title\nFeet.") < prompt.index("Question: What is a yard?")
+        prompt.index("[2] Title\nFeet.") < prompt.index("[1] Units > Yard\nA yard is 3 feet.") < prompt.index("Question: What is a yard?")
     )
     assert prompt.endswith("What is a yard?")
     assert "sources" in prompt.lower()

@@ -45,7 +45,7 @@ class Embedding(Spec):
 class Ranking(Spec):
     """Which passages reach the prompt."""
 
-    top_k: int = Field(default=4, ge=1, le=50)
+    top_k: int = Field(default=3, ge=1, le=50)
 
 
 class KnowledgeBaseSpec(Spec):

@@ -62,7 +62,7 @@ class KnowledgeBaseRoute(Spec):
     alias: str
     """Milvus alias."""
     embedding_digest: str
-    top_k: int = 4
+    top_k: int = 3
 
 
 class EmbeddingRoute(Spec):
