@@ -57,7 +57,7 @@ class FakeBackend:
     async def status(self, engine: str) -> dict[str, Any]:
         if engine != "engine-1":
             raise UnavailableError(f"{engine} does not answer", "try again")
-        return {"adapters": [ADAPTER]}
+        return {"adapters": [ADAPTER], "problems": {}}
 
     async def search(self, route: KnowledgeBaseRoute, query: str, top_k: int | None) -> list[Passage]:
         self.searches.append((route.name, query, top_k))
@@ -313,7 +313,7 @@ def test_refuses_embeddings_with_the_remedy(client: TestClient, fields: dict[str
 
 def test_says_what_answers(client: TestClient) -> None:
     assert client.get("/health").json() == {"status": "ok"}
-    assert client.get("/ready").json() == {"models": ["helper", "helper:base"], "knowledge_bases": ["docs"]}
+    assert client.get("/ready").json() == {"models": ["helper", "helper:base"], "knowledgeBases": ["docs"], "problems": {}}
 
 
 def test_every_response_carries_the_request_id(client: TestClient) -> None:

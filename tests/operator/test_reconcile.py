@@ -11,7 +11,7 @@ from modelyard.domain.documents import parse_documents
 from modelyard.domain.errors import NotFoundError, UnavailableError
 from modelyard.domain.model import Model, ModelVersion
 from modelyard.domain.observed import AppSeen, Job, JobSeen, Plan, Platform
-from modelyard.operator.manifests import build_serve_config
+from modelyard.operator.manifests import build_serve_config, wanted_names
 from modelyard.operator.ports import ServingSeen
 from modelyard.operator.reconcile import Reconciler
 from modelyard.operator.store import ResourceStore
@@ -80,14 +80,14 @@ class FakeServing:
     def __init__(self) -> None:
         self.configs: list[Mapping[str, Any]] = []
         self.away = False
+        self.problems: dict[str, str] = {}
 
     def observe(self) -> ServingSeen:
         if not self.configs:
             return ServingSeen()
         config = self.configs[-1]
-        gateway = config["applications"][0]["deployments"][0]["user_config"]
-        names = [item["name"] for item in gateway["routes"] + gateway["knowledgeBases"]]
-        return ServingSeen(apps={app["name"]: AppSeen("running") for app in config["applications"]}, answering=frozenset(names))
+        apps = {app["name"]: AppSeen("running") for app in config["applications"]}
+        return ServingSeen(apps=apps, answering=wanted_names(config) - self.problems.keys(), problems=self.problems)
 
     def apply(self, config: Mapping[str, Any]) -> None:
         if self.away:
@@ -223,6 +223,18 @@ def test_a_ray_serve_that_was_restarted_gets_the_config_again(reconciler: Reconc
     configs.clear()
     settle(reconciler, 3)
     assert configs == [last]
+
+
+def test_an_adapter_that_the_engine_refuses_is_told_with_its_cause(reconciler: Reconciler) -> None:
+    reconciler.serving.problems = {"bot": "adapter aaaa is an adapter for another base"}  # type: ignore[attr-defined]
+    settle(reconciler)
+    assert model(reconciler).status.phase == "Failed"
+    assert "another base" in model(reconciler).status.conditions[-1].message
+    assert "bot" not in model(reconciler).status.served_names
+    assert "AdapterNotLoaded" in reasons(reconciler)
+    reconciler.serving.problems = {}  # type: ignore[attr-defined]
+    settle(reconciler, 2)
+    assert model(reconciler).status.phase == "Ready"
 
 
 def test_a_deleted_model_takes_its_version_run_and_adapter_with_it(reconciler: Reconciler) -> None:

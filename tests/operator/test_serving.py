@@ -34,8 +34,11 @@ class FakeServe:
 class Ready(BaseHTTPRequestHandler):
     """A gateway that says it is ready."""
 
+    asked = 0
+
     def do_GET(self) -> None:
-        body = json.dumps({"models": ["bot", "bot:base"], "knowledge_bases": ["docs"]}).encode()
+        Ready.asked += 1
+        body = json.dumps({"models": ["bot", "bot:base"], "knowledgeBases": ["docs"], "problems": {"pal": "no room"}}).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -74,13 +77,32 @@ def gateway_url() -> Iterator[str]:
     ],
 )
 def test_applications(application: dict[str, Any], seen: AppSeen, gateway_url: str) -> None:
-    observed = LocalServing(FakeServe({"app": application}), gateway_url).observe()
-    assert observed.apps == {"app": seen}
+    observed = LocalServing(FakeServe({"gateway": application}), gateway_url).observe()
+    assert observed.apps == {"gateway": seen}
     assert observed.answering == {"bot", "bot:base", "docs"}
+    assert observed.problems == {"pal": "no room"}
 
 
 def test_a_gateway_that_does_not_listen_answers_nothing() -> None:
-    assert LocalServing(FakeServe(), "http://127.0.0.1:9").observe().answering == frozenset()
+    serve = FakeServe({"gateway": {"status": "DEPLOYING"}})
+    assert LocalServing(serve, "http://127.0.0.1:9").observe().answering == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("routes", "asked"),
+    [
+        pytest.param(["bot", "bot:base"], 1, id="all that is wanted answers: asked rarely"),
+        pytest.param(["bot", "new"], 3, id="something is still missing: asked on every pass"),
+    ],
+)
+def test_how_often_the_gateway_is_asked(routes: list[str], asked: int, gateway_url: str) -> None:
+    serving = LocalServing(FakeServe({"gateway": {"status": "RUNNING"}}), gateway_url)
+    told = {"routes": [{"name": name} for name in routes], "knowledgeBases": []}
+    serving.apply({"applications": [{"name": "gateway", "deployments": [{"user_config": told}]}]})
+    before = Ready.asked
+    for _ in range(3):
+        serving.observe()
+    assert Ready.asked - before == asked
 
 
 @pytest.mark.parametrize("error", [requests.ConnectionError("refused"), RuntimeError("status code 500")], ids=["refused", "broken"])

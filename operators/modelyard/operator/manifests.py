@@ -1,6 +1,6 @@
 """Build the documents that carry out the plans. Pure: plain dicts, no I/O."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modelyard.domain.observed import EngineWanted, Plan
@@ -38,6 +38,13 @@ def build_serve_config(plans: Iterable[Plan], store: str, milvus_uri: str, port:
         "http_options": {"host": "127.0.0.1", "port": port},
         "applications": applications,
     }
+
+
+def wanted_names(config: Mapping[str, Any]) -> frozenset[str]:
+    """The models and knowledge bases that answer once a Serve config is carried out."""
+    gateway = next(app for app in config["applications"] if app["name"] == GATEWAY_APP)
+    told = gateway["deployments"][0]["user_config"]
+    return frozenset(item["name"] for item in told["routes"] + told["knowledgeBases"])
 
 
 def _gateway(plans: list[Plan]) -> dict[str, Any]:

@@ -13,7 +13,9 @@ class ServingSeen:
 
     apps: Mapping[str, AppSeen] = field(default_factory=dict)
     answering: frozenset[str] = frozenset()
-    """Model names and knowledge bases that the gateway lists."""
+    """Model names and knowledge bases that answer, by the gateway's word."""
+    problems: Mapping[str, str] = field(default_factory=dict)
+    """Model name → why its adapter is not loaded."""
 
 
 class Jobs(Protocol):

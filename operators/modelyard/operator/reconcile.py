@@ -33,7 +33,7 @@ from modelyard.operator.store import ResourceStore
 
 logger = logging.getLogger(__name__)
 
-WARNING_REASONS = {"JobFailed", "GateRejected", "InputNotFound", "ApplicationFailed", "Unschedulable", "Retrying"}
+WARNING_REASONS = {"JobFailed", "GateRejected", "InputNotFound", "ApplicationFailed", "Unschedulable", "Retrying", "AdapterNotLoaded"}
 
 Key = tuple[str, str, str]
 
@@ -84,6 +84,7 @@ class Reconciler:
             problems=problems,
             apps=serving.apps,
             answering=serving.answering,
+            serving_problems=serving.problems,
             versions=tuple(o for o in siblings if isinstance(o, ModelVersion) and o.spec.model == model_name),
             model=next((o for o in siblings if isinstance(o, Model) and o.metadata.name == model_name), None),
         )

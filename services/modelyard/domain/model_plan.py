@@ -245,6 +245,10 @@ class _ModelPlan:
             if app is not None and app.phase == "failed":
                 self.draft.fail("Serving", "ApplicationFailed", f"Serve application {name} failed: {app.message}")
                 return
+        problems = [self.seen.serving_problems[route.name] for route in routes if route.name in self.seen.serving_problems]
+        if problems:
+            self.draft.fail("Serving", "AdapterNotLoaded", problems[0])
+            return
         answering = {route.name for route in routes} <= self.seen.answering
         if answering and all(app is not None and app.phase == "running" for app in apps.values()):
             self.draft.phase = "Ready"

@@ -66,7 +66,9 @@ class Observed:
     apps: Mapping[str, AppSeen] = field(default_factory=dict)
     """By application name."""
     answering: frozenset[str] = frozenset()
-    """Served model names and knowledge bases that the gateway lists now."""
+    """Served model names and knowledge bases that answer now, by the gateway's word."""
+    serving_problems: Mapping[str, str] = field(default_factory=dict)
+    """Served model name → why its adapter is not loaded."""
     versions: tuple[ModelVersion, ...] = ()
     """Of the model at hand."""
     model: Model | None = None

@@ -36,7 +36,7 @@ class EngineConfig(Spec):
     """What a running engine is told; a change is carried out in place."""
 
     adapters: list[str] = []
-    """Artifact digests. The application is healthy only when the engine lists every one."""
+    """Artifact digests. One counts as loaded only when the engine lists it; the gateway's `/ready` tells which do not, and why."""
 
 
 class Route(Spec):

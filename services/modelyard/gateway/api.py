@@ -46,8 +46,8 @@ def build_api(backend: Backend, directory: Callable[[], Directory], *, sets_requ
         return {"status": "ok"}
 
     @api.get("/ready")
-    async def ready() -> dict[str, list[str]]:
-        return await probe(backend, directory())
+    async def ready() -> dict[str, Any]:
+        return (await probe(backend, directory())).wire()
 
     @api.get("/metrics")
     async def show_metrics() -> Response:

@@ -1,8 +1,9 @@
 """Which names answer now, asked of the services themselves."""
 
 import asyncio
-from collections.abc import Iterable
+from typing import Any
 
+from modelyard.domain.base import Spec
 from modelyard.domain.errors import ModelyardError
 from modelyard.domain.serving import KnowledgeBaseRoute, Route
 from modelyard.gateway.backend import Backend
@@ -11,30 +12,43 @@ from modelyard.gateway.directory import Directory
 PROBE_TIMEOUT_S = 1.5
 
 
-async def probe(backend: Backend, directory: Directory, timeout_s: float = PROBE_TIMEOUT_S) -> dict[str, list[str]]:
-    """`models`: names whose engine answers and lists their adapter. `knowledge_bases`: names whose collection can be searched."""
+class Readiness(Spec):
+    """What answers now."""
+
+    models: list[str]
+    """Names whose engine answers and lists their adapter."""
+    knowledge_bases: list[str]
+    """Names whose collection can be searched."""
+    problems: dict[str, str]
+    """Name of a model → why its adapter is not loaded."""
+
+
+async def probe(backend: Backend, directory: Directory, timeout_s: float = PROBE_TIMEOUT_S) -> Readiness:
+    """Ask every engine and every knowledge base at once."""
     routes, bases = directory.config.routes, directory.config.knowledge_bases
     engines = sorted({route.engine for route in routes})
-    adapters = dict(zip(engines, await asyncio.gather(*(_adapters(backend, engine, timeout_s) for engine in engines)), strict=True))
+    statuses = dict(zip(engines, await asyncio.gather(*(_status(backend, engine, timeout_s) for engine in engines)), strict=True))
     searchable = await asyncio.gather(*(_searchable(backend, base, timeout_s) for base in bases))
-    return {
-        "models": sorted(_answering(routes, adapters)),
-        "knowledge_bases": sorted(base.name for base, answers in zip(bases, searchable, strict=True) if answers),
-    }
+    return Readiness(
+        models=sorted(route.name for route in routes if _answers(route, statuses[route.engine])),
+        knowledge_bases=sorted(base.name for base, answers in zip(bases, searchable, strict=True) if answers),
+        problems={route.name: problem for route in routes if (problem := _problem(route, statuses[route.engine]))},
+    )
 
 
-def _answering(routes: Iterable[Route], adapters: dict[str, set[str] | None]) -> Iterable[str]:
-    for route in routes:
-        listed = adapters[route.engine]
-        if listed is not None and (not route.adapter or route.adapter in listed):
-            yield route.name
+def _answers(route: Route, status: dict[str, Any] | None) -> bool:
+    return status is not None and (not route.adapter or route.adapter in status["adapters"])
 
 
-async def _adapters(backend: Backend, engine: str, timeout_s: float) -> set[str] | None:
-    """The adapters that an engine lists; None where it does not answer."""
+def _problem(route: Route, status: dict[str, Any] | None) -> str:
+    return str(status["problems"].get(route.adapter, "")) if status else ""
+
+
+async def _status(backend: Backend, engine: str, timeout_s: float) -> dict[str, Any] | None:
+    """What an engine says of itself; None where it does not answer."""
     try:
         async with asyncio.timeout(timeout_s):
-            return set((await backend.status(engine))["adapters"])
+            return await backend.status(engine)
     except (ModelyardError, TimeoutError):
         return None
 

@@ -24,7 +24,7 @@ class EngineReplica:
         self._service = EngineService(engine, store, parsed.base_digest)
 
     async def reconfigure(self, user_config: dict[str, Any]) -> None:
-        """user_config: an EngineConfig document. Raises when the engine does not hold every adapter afterwards."""
+        """user_config: an EngineConfig document. An adapter that cannot be loaded leaves the others and the base answering."""
         await self._service.configure(EngineConfig.model_validate(user_config))
 
     async def chat(self, request: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:

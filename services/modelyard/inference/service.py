@@ -28,6 +28,7 @@ class EngineService:
         self._engine, self._store, self._base_digest = engine, store, base_digest
         self._wanted: set[str] = set()
         self._usable: set[str] = set()
+        self._problems: dict[str, str] = {}
         self._busy: Counter[str] = Counter()
         """Adapter digest → requests that run on it."""
         self._freed = asyncio.Condition()
@@ -36,25 +37,15 @@ class EngineService:
     async def configure(self, config: EngineConfig) -> None:
         """Load and unload until the engine holds exactly these adapters.
 
-        What goes leaves first, once its running requests are done; then what is new comes. All that can be loaded
-        is loaded before the first problem is raised: InvalidInputError for an adapter of another base, NotFoundError
-        and IntegrityError from the store, UnavailableError when the engine does not list an adapter afterwards.
+        What goes leaves first, once its running requests are done; then what is new comes. An adapter that cannot be
+        loaded hinders no other and no running request: its problem stands in `status`, and each health check tries again.
         """
         async with self._change:
             self._wanted = set(config.adapters)
             self._usable &= self._wanted
-            loaded = set(await self._engine.list_adapters())
-            for digest in sorted(loaded - self._wanted):
+            for digest in sorted(set(await self._engine.list_adapters()) - self._wanted):
                 await self._unload(digest)
-            problems: list[ModelyardError] = []
-            for digest in sorted(self._wanted - loaded):
-                try:
-                    await self._load(digest)
-                except ModelyardError as error:
-                    problems.append(error)
-            if problems:
-                raise problems[0]
-            await self._require_listed()
+            await self._load_missing()
 
     async def chat(self, document: dict[str, Any]) -> AsyncGenerator[dict[str, Any], None]:
         """Continue a conversation; a `ChatRequest` document in, event documents out. Closing the iterator stops the work."""
@@ -73,24 +64,41 @@ class EngineService:
             yield ErrorEvent(reason="unavailable" if error.retryable else "invalid", message=str(error)).wire()
 
     async def status(self) -> dict[str, Any]:
-        """The engine's name, its adapters and its context length."""
+        """The engine's name, its adapters, why others are missing (digest → reason), and its context length."""
         return {
             "engine": self._engine.name,
             "base_digest": self._base_digest,
             "adapters": await self._engine.list_adapters(),
+            "problems": self._problems,
             "context_length": self._engine.context_length,
             "busy": sum(self._busy.values()),
         }
 
     async def check_health(self) -> None:
-        """Raise UnavailableError when the engine is dead or has lost an adapter."""
+        """Raise UnavailableError when the engine is dead. An adapter that it lost is loaded again."""
         await self._engine.check_health()
         if not self._change.locked():
-            await self._require_listed()
+            async with self._change:
+                await self._load_missing()
 
     def close(self) -> None:
         """End the engine."""
         self._engine.close()
+
+    async def _load_missing(self) -> None:
+        problems = {}
+        for digest in sorted(self._wanted - set(await self._engine.list_adapters())):
+            try:
+                await self._load(digest)
+            except ModelyardError as error:
+                problems[digest] = str(error)
+        for digest in self._wanted - set(await self._engine.list_adapters()):
+            problems.setdefault(digest, f"the engine does not list adapter {digest[:12]} after loading it; it is tried again")
+        for digest in problems:
+            self._usable.discard(digest)
+            if problems[digest] != self._problems.get(digest):
+                logger.error("adapter=%s event=not_loaded problem=%s", digest[:12], problems[digest])
+        self._problems = problems
 
     async def _load(self, digest: str) -> None:
         folder = await asyncio.to_thread(self._open_adapter, digest)
@@ -146,9 +154,3 @@ class EngineService:
                 "train it on this base, or serve it on its own",
             )
         return self._store.open(digest)
-
-    async def _require_listed(self) -> None:
-        missing = self._wanted - set(await self._engine.list_adapters())
-        if missing:
-            names = ", ".join(sorted(digest[:12] for digest in missing))
-            raise UnavailableError(f"the engine does not list adapters {names} after loading them", "wait; it is tried again")
