@@ -23,6 +23,9 @@ def best(sentence: str, question: str = "", among: list[int] | None = None) -> S
         pytest.param("The name is removed.", 2, id="another source"),
         pytest.param("Failing assert statements raise ValueError.", None, id="a wrong name is no support, however much else agrees"),
         pytest.param("An assert statement checks 3 things.", None, id="a wrong number is no support"),
+        pytest.param(
+            "An assert statement that fails does not raise AssertionError.", None, id="a denial is no support where the source has none"
+        ),
         pytest.param("Bananas are blue.", None, id="no shared words"),
         pytest.param("It is.", None, id="no content words"),
         pytest.param("", None, id="nothing"),
@@ -51,6 +54,13 @@ def test_repeating_the_question_proves_nothing() -> None:
     right = best("A failing assert statement raises AssertionError.", question)
     assert wrong is not None and not wrong.suffices
     assert right is not None and right.suffices
+
+
+def test_repeating_the_question_s_denial_is_not_one_of_its_own() -> None:
+    support = best(
+        "When an assert statement has no message, it raises AssertionError.", "What does an assert statement with no message raise?"
+    )
+    assert support is not None and support.share > 0
 
 
 def test_the_search_can_be_held_to_some_sources() -> None:
