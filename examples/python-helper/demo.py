@@ -25,7 +25,7 @@ from demo_stages import watch_stages
 
 HERE = Path(__file__).parent
 MODELYARD = Path(sys.executable).with_name("modelyard")
-QUESTION = "What exception is raised when an assert statement fails?"
+QUESTION = "What exception does a failing assert statement raise?"
 
 console = Console()
 

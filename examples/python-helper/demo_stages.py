@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from modelyard.domain.errors import ModelyardError
 from modelyard.domain.knowledge_base import KnowledgeBase
@@ -49,38 +49,60 @@ def watch_stages(settings: Settings, console: Console, model_name: str, base_nam
     store = ResourceStore(settings.database)
     began = time.time()
     deploying_since = 0.0
-    bars = Progress(
-        TextColumn("{task.description:28}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=console,
-    )
-    with bars:
-        tasks = {key: bars.add_task(label, total=100, start=False, note="") for key, label in STAGES.items()}
+    shown = _Bars(console, began)
+    with shown.bars:
         while True:
             runs = {run.stage: run for run in _runs(settings)}
-            for key, run in runs.items():
-                _draw(bars, tasks[key], run, began)
+            for run in runs.values():
+                shown.show(run)
             model, base = store.get("Model", "default", model_name), store.get("KnowledgeBase", "default", base_name)
             assert isinstance(model, Model) and isinstance(base, KnowledgeBase)
-            for resource in (model, base):
-                if resource.status.phase in ("Failed", "Rejected"):
-                    raise StageFailedError(
-                        f"{resource.kind} {resource.metadata.name} is {resource.status.phase}: {resource.status.conditions[-1].message}",
-                        f"see `modelyard describe {resource.kind.lower()} {resource.metadata.name}`",
-                    )
+            _stop_if_failed(model)
+            _stop_if_failed(base)
             if model.status.phase == "Deploying" and not deploying_since:
                 deploying_since = time.time()
-                bars.start_task(tasks["deploy"])
             if model.status.phase == base.status.phase == "Ready":
-                bars.update(tasks["deploy"], completed=100, note=", ".join(model.status.served_names))
-                bars.stop_task(tasks["deploy"])
                 break
+            shown.show(Run("deploy", deploying_since, 0.0, None))
             time.sleep(0.5)
+        shown.show(Run("deploy", deploying_since, time.time(), JobProgress(stage=", ".join(model.status.served_names))))
     seconds = {key: max(0.0, run.ended_at - max(run.started_at, began)) for key, run in runs.items()}
     return model, seconds | {"deploy": time.time() - deploying_since if deploying_since else 0.0}
+
+
+def _stop_if_failed(resource: Model | KnowledgeBase) -> None:
+    """Raise StageFailedError when the resource failed as it is declared now."""
+    status, name = resource.status, resource.metadata.name
+    if status.phase in ("Failed", "Rejected") and status.observed_generation == resource.metadata.generation:
+        raise StageFailedError(
+            f"{resource.kind} {name} is {status.phase}: {status.conditions[-1].message}",
+            f"see `modelyard describe {resource.kind.lower()} {name}`",
+        )
+
+
+class _Bars:
+    """A bar per stage; where there is no terminal, a line per stage that is done."""
+
+    def __init__(self, console: Console, began: float) -> None:
+        self.console, self.began = console, began
+        self.done: set[str] = set()
+        columns = (TextColumn("{task.description:28}"), BarColumn(), TextColumn("{task.percentage:>3.0f}%"), TimeElapsedColumn())
+        self.bars = Progress(*columns, TextColumn("{task.fields[note]}"), console=console, disable=not console.is_terminal)
+        self.tasks = {key: self.bars.add_task(label, total=100, start=False, note="") for key, label in STAGES.items()}
+
+    def show(self, run: Run) -> None:
+        if run.stage in self.done or not run.started_at:
+            return
+        task = self.tasks[run.stage]
+        self.bars.start_task(task)
+        self.bars.update(task, completed=run.progress.percent if run.progress else 0, note=_note(run.progress))
+        if run.ended_at:
+            note = "done before" if run.ended_at < self.began else f"{run.ended_at - run.started_at:.0f} s"
+            self.bars.update(task, completed=100, note=note)
+            self.bars.stop_task(task)
+            self.done.add(run.stage)
+            if not self.console.is_terminal:
+                self.console.print(f"{STAGES[run.stage]}: {note}")
 
 
 def _runs(settings: Settings) -> Iterator[Run]:
@@ -97,16 +119,6 @@ def _runs(settings: Settings) -> Iterator[Run]:
         elif spec.kind == "fetch" and spec.role == "embedding":
             stage = "fetch_embedding"
         yield Run(stage, attempt.started_at, attempt.ended_at, run.read_progress())
-
-
-def _draw(bars: Progress, task: TaskID, run: Run, began: float) -> None:
-    if run.ended_at:
-        bars.update(task, completed=100, note="done before" if run.ended_at < began else _note(run.progress))
-        bars.start_task(task)
-        bars.stop_task(task)
-    elif run.started_at:
-        bars.start_task(task)
-        bars.update(task, completed=run.progress.percent if run.progress else 0, note=_note(run.progress))
 
 
 def _note(progress: JobProgress | None) -> str:

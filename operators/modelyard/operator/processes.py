@@ -20,7 +20,8 @@ from modelyard.operator.settings import Settings
 logger = logging.getLogger(__name__)
 
 OBJECT_STORE_BYTES = 256 << 20
-STOP_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 5.0
+"""How long a process may take to end when asked. All that matters is on disk at any moment, so killing it loses nothing."""
 
 
 def ray_folder(settings: Settings) -> Path:
@@ -36,6 +37,8 @@ def ray_command(settings: Settings, gcs_port: int) -> list[str]:
         *("--include-dashboard=true", "--dashboard-host=127.0.0.1", f"--dashboard-port={settings.dashboard_port}"),
         *(f"--dashboard-agent-listen-port={free_port()}", f"--dashboard-agent-grpc-port={free_port()}"),
         *(f"--ray-client-server-port={free_port()}", f"--metrics-export-port={free_port()}"),
+        # 0: anywhere free. Ray's own range, 10002 to 19999, holds the ports that others like, Milvus's 19530 among them.
+        *("--min-worker-port=0", "--max-worker-port=0"),
         *(f"--temp-dir={ray_folder(settings)}", f"--num-cpus={cores()}", f"--object-store-memory={OBJECT_STORE_BYTES}"),
         "--disable-usage-stats",
     ]

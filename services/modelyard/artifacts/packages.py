@@ -26,7 +26,7 @@ def open_package(uri: str) -> Supply:
     if ".." in PurePosixPath(path).parts:
         raise InvalidInputError(f"{uri} leaves the package", "name a file or folder inside it")
     distribution = _distribution(uri, name)
-    files = open_files(_locate(uri, distribution, path).as_uri())
+    files = open_files(f"file://{_locate(uri, distribution, path)}")
     return Supply(
         uri=uri,
         files=files.files,
