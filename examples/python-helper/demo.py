@@ -13,6 +13,7 @@ from typing import Any
 
 from openai import OpenAI
 from rich.console import Console
+from rich.markup import escape
 
 from modelyard.domain.errors import ModelyardError
 from modelyard.operator import platform
@@ -40,7 +41,7 @@ def main() -> int:
     try:
         return run(settings, started, keep)
     except ModelyardError as error:
-        console.print(f"[red]error:[/red] {error}", highlight=False)
+        console.print(f"[red]error:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         return 1
     except KeyboardInterrupt:
         console.print("\nstopped; run it again to go on where it was")
@@ -59,6 +60,11 @@ def run(settings: Settings, started: bool, keep: bool) -> int:
             platform.up(settings, lambda what: status.update(f"{what} …"))
         seconds["up"] = time.monotonic() - began
         console.print(f"[green]✓[/green] platform is up in {seconds['up']:.0f} s")
+    else:
+        state = read_state(settings)
+        assert state is not None
+        settings = settings.model_copy(update={"port": state.port, "dashboard_port": state.dashboard_port})
+        console.print("[green]✓[/green] the platform was up already")
     subprocess.run([sys.executable, HERE / "build_data.py"], check=True, stdout=subprocess.DEVNULL)
     for manifest in ("knowledgebase.yaml", "model.yaml"):
         subprocess.run([MODELYARD, "apply", "-f", HERE / manifest], check=True)

@@ -18,6 +18,8 @@ from modelyard.training.corpus import read_corpus
 if TYPE_CHECKING:
     from modelyard.training.loop import Loop
 
+logger = logging.getLogger(__name__)
+
 
 def train_worker(config: dict[str, Any]) -> dict[str, str] | None:
     """Train on one worker; every worker of a run calls this.
@@ -55,6 +57,8 @@ def _train(spec: TrainJob, run: RunFolder) -> None:
     checkpoint = ray.train.get_checkpoint()
     with checkpoint.as_directory() if checkpoint else nullcontext() as folder:
         loop = Loop(spec, base, examples, tokenizer.pad_token_id, place, Path(folder) if folder else None)
+    if checkpoint:
+        logger.info("resumed after step=%d", loop.history.step)
 
     def save(loop: "Loop") -> None:
         with tempfile.TemporaryDirectory() as folder:
