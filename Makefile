@@ -1,8 +1,9 @@
 # `make demo` and `make test` work on a fresh machine: the first one that runs makes .venv and installs the pinned packages.
+PYTHON3 ?= python3
 VENV   := .venv
 PYTHON := $(VENV)/bin/python
 STAMP  := $(VENV)/installed
-UV     := UV_LINK_MODE=hardlink $(VENV)/bootstrap/bin/uv
+UV     := $(VENV)/bootstrap/bin/uv
 LOCK   := requirements/lock.txt
 
 .PHONY: demo test check bench clean install lock
@@ -12,8 +13,10 @@ help: ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 $(STAMP): $(LOCK) pyproject.toml
-	@test -x $(PYTHON) || python3 -m venv $(VENV)
-	@test -x $(VENV)/bootstrap/bin/uv || { python3 -m venv $(VENV)/bootstrap && $(VENV)/bootstrap/bin/pip install --quiet uv==0.13.9; }
+	@$(PYTHON3) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo "$(PYTHON3) is $$($(PYTHON3) --version); Modelyard needs Python 3.11, 3.12 or 3.13: name one with PYTHON3=python3.12"; exit 1; }
+	@test -x $(PYTHON) || $(PYTHON3) -m venv $(VENV)
+	@test -x $(VENV)/bootstrap/bin/uv || { $(PYTHON3) -m venv $(VENV)/bootstrap && $(VENV)/bootstrap/bin/pip install --quiet uv==0.13.9; }
 	$(UV) pip install --python $(PYTHON) --require-hashes -r $(LOCK)
 	$(UV) pip install --python $(PYTHON) --quiet --no-deps -e .
 	@touch $@
