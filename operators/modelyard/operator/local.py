@@ -5,7 +5,6 @@ import sys
 from collections.abc import Mapping
 
 from modelyard.artifacts.content import content_digest, folder_digest
-
 from modelyard.artifacts.store import ArtifactStore
 from modelyard.domain.errors import UnavailableError
 
