@@ -124,8 +124,8 @@ def test_a_run_survives_the_end_of_a_worker_and_of_the_whole_job(
     assert manifest.lineage["rows"] == {"train": 54, "validation": 6, "truncated": 0, "dropped": 0}
     assert manifest.lineage["version"] == "tiny-1"
     assert manifest.packages.keys() == {"deepspeed", "peft", "ray", "torch", "transformers"}
-    # Two are kept, and one more may have been on its way when everything was killed.
-    assert len(list(Path(run.path, "checkpoints").glob("checkpoint_*/"))) <= 3
+    # Two are kept, and each of the two kills may leave one that was on its way and that Ray knows nothing of.
+    assert len(list(Path(run.path, "checkpoints").glob("checkpoint_*/"))) <= 4
 
 
 @pytest.mark.slow
