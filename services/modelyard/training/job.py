@@ -16,7 +16,9 @@ from modelyard.domain.model import Workers
 from modelyard.domain.resource import Progress
 from modelyard.training.cluster import require_room, threads_per_worker
 from modelyard.training.corpus import read_corpus
+from modelyard.training.layout import CHECKPOINTS_FOLDER
 from modelyard.training.result import store_adapter
+from modelyard.training.sweep import sweep_checkpoints
 from modelyard.training.worker import train_worker
 
 logger = logging.getLogger(__name__)
@@ -60,6 +62,7 @@ def _fit(spec: TrainJob, run: RunFolder) -> ray.train.Checkpoint:
     workers = spec.fine_tune.workers
     resources = ray.cluster_resources()
     require_room(workers, resources)
+    sweep_checkpoints(run)  # of an earlier attempt of this job; those of an earlier group of workers are swept by the next group
     run.report(Progress(stage="starting workers"), force=True)
     trainer = TorchTrainer(
         train_worker,
@@ -68,7 +71,7 @@ def _fit(spec: TrainJob, run: RunFolder) -> ray.train.Checkpoint:
             num_workers=workers.count, use_gpu=workers.resources.get("GPU", 0) > 0, resources_per_worker=dict(workers.resources)
         ),
         run_config=RunConfig(
-            name="checkpoints",
+            name=CHECKPOINTS_FOLDER,
             storage_path=run.uri,
             failure_config=FailureConfig(max_failures=spec.fine_tune.max_failures),
             checkpoint_config=CheckpointConfig(num_to_keep=KEPT_CHECKPOINTS),

@@ -1,7 +1,13 @@
-"""The names of the files of a checkpoint. The first three are also those of a finished adapter.
+"""The names of the checkpoints' folder and of the files of each. The first three files are also those of a finished adapter.
 
 A module of its own, so that the driver can know them without loading DeepSpeed and the model code.
 """
+
+CHECKPOINTS_FOLDER = "checkpoints"
+"""Below the run folder; Ray Train writes a folder `checkpoint_<time>` for each, and the list of them."""
+
+CHECKPOINT_LIST = f"{CHECKPOINTS_FOLDER}/checkpoint_manager_snapshot.json"
+"""What Ray Train resumes from: ray.train.v2._internal.execution.checkpoint.checkpoint_manager, of the version we pin."""
 
 WEIGHTS_FILE = "adapter_model.safetensors"
 """A whole adapter, as PEFT reads it."""

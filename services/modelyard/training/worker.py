@@ -14,6 +14,7 @@ from modelyard.artifacts.store import ArtifactStore
 from modelyard.domain.errors import InvalidInputError, ModelyardError
 from modelyard.domain.job import TrainJob
 from modelyard.training.corpus import read_corpus
+from modelyard.training.sweep import sweep_checkpoints
 
 if TYPE_CHECKING:
     from modelyard.training.loop import Loop
@@ -51,6 +52,8 @@ def _train(spec: TrainJob, run: RunFolder) -> None:
 
     context = ray.train.get_context()
     place = Place(context.get_world_rank(), context.get_world_size(), get_device())
+    if place.rank == 0:
+        sweep_checkpoints(run)
     base = ArtifactStore(spec.store).open(spec.base_digest)
     tokenizer = load_tokenizer(base)
     examples = make_examples(spec, read_corpus(spec), tokenizer)
