@@ -3,6 +3,12 @@
 Everything it does can be done by hand with the `modelyard` command; README.md has the same steps.
 """
 
+import signal
+
+INTERRUPTIBLE = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+if INTERRUPTIBLE:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends the demo without a traceback while the rest is imported
+
 import argparse
 import json
 import subprocess
@@ -36,6 +42,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keep", action="store_true", help="leave the platform running")
     keep = parser.parse_args().keep
+    if INTERRUPTIBLE:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     settings = Settings()
     started = read_state(settings) is None
     try:

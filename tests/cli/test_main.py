@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-import modelyard.cli.main
+import modelyard.cli.__main__
 from modelyard.cli.session import read_settings
 from modelyard.domain.errors import InvalidInputError
 from modelyard.operator.store import ResourceStore
@@ -63,4 +63,4 @@ def test_a_corrupt_platform_is_one_line(run: Callable[..., Result], world) -> No
 
 
 def test_the_entry_point_is_there() -> None:
-    assert callable(modelyard.cli.main.main)
+    assert callable(modelyard.cli.__main__.main)

@@ -72,8 +72,3 @@ def version() -> None:
     from importlib.metadata import version as installed_version
 
     typer.echo(f"modelyard {installed_version('modelyard')}")
-
-
-def main() -> None:
-    """Run the command line and exit."""
-    app()
