@@ -12,6 +12,7 @@ from modelyard.domain.errors import UnavailableError
 from modelyard.domain.job import FetchJob, IngestJob
 from modelyard.domain.knowledge_base import Chunking, DocumentSource
 from modelyard.domain.model import Source
+from modelyard.domain.resource import Metadata, Resource
 from modelyard.operator.jobs import LocalJobs, requeue
 
 
@@ -66,6 +67,7 @@ INGEST = IngestJob(
     collection="c",
     alias="a",
 )
+OWNER = Resource(kind="KnowledgeBase", metadata=Metadata(name="docs"))
 
 
 def phases(jobs: LocalJobs) -> dict[str, str]:
@@ -73,8 +75,8 @@ def phases(jobs: LocalJobs) -> dict[str, str]:
 
 
 def test_jobs_run_one_at_a_time_in_the_order_they_came(jobs: LocalJobs, ray: FakeRay) -> None:
-    jobs.submit("one", INGEST)
-    jobs.submit("two", INGEST)
+    jobs.submit("one", INGEST, OWNER)
+    jobs.submit("two", INGEST, OWNER)
     jobs.advance({"one", "two"})
     assert phases(jobs) == {"one": "running", "two": "queued"}
     jobs.run("one").write("result.json", '{"collection":"c","documents":1,"chunks":1}')
@@ -86,16 +88,16 @@ def test_jobs_run_one_at_a_time_in_the_order_they_came(jobs: LocalJobs, ray: Fak
 
 
 def test_submitting_a_queued_or_running_job_again_changes_nothing(jobs: LocalJobs, ray: FakeRay) -> None:
-    jobs.submit("one", INGEST)
-    jobs.submit("one", INGEST)
+    jobs.submit("one", INGEST, OWNER)
+    jobs.submit("one", INGEST, OWNER)
     jobs.advance({"one"})
-    jobs.submit("one", INGEST)
+    jobs.submit("one", INGEST, OWNER)
     jobs.advance({"one"})
     assert len(ray.entrypoints) == 1
 
 
 def test_a_failure_that_the_job_explained_is_told_in_its_words(jobs: LocalJobs, ray: FakeRay) -> None:
-    jobs.submit("one", INGEST)
+    jobs.submit("one", INGEST, OWNER)
     jobs.advance({"one"})
     jobs.run("one").write("failure.json", '{"message":"line 3 is broken; mend it","retryable":false}')
     ray.end("FAILED", "driver exited with code 1")
@@ -104,19 +106,19 @@ def test_a_failure_that_the_job_explained_is_told_in_its_words(jobs: LocalJobs, 
 
 
 def test_a_job_that_died_without_a_word_is_retryable_and_shows_its_last_line(jobs: LocalJobs, ray: FakeRay) -> None:
-    jobs.submit("one", INGEST)
+    jobs.submit("one", INGEST, OWNER)
     jobs.advance({"one"})
     ray.end("FAILED", "exit code -9", log="step 1\nKilled\n\n")
     seen = jobs.observe()["one"]
     assert (seen.phase, seen.message, seen.retryable, seen.attempts) == ("failed", "Killed", True, 1)
     assert (jobs.run("one").read("log.txt") or "").startswith("step 1")
-    jobs.submit("one", INGEST)
+    jobs.submit("one", INGEST, OWNER)
     jobs.advance({"one"})
     assert jobs.observe()["one"].attempts == 2
 
 
 def test_a_job_that_ray_has_lost_is_started_again(jobs: LocalJobs, ray: FakeRay) -> None:
-    jobs.submit("one", INGEST)
+    jobs.submit("one", INGEST, OWNER)
     jobs.advance({"one"})
     ray.jobs.clear()
     assert phases(jobs) == {"one": "queued"}
@@ -127,7 +129,7 @@ def test_a_job_that_ray_has_lost_is_started_again(jobs: LocalJobs, ray: FakeRay)
 def test_a_ray_that_answers_with_an_error_does_not_start_the_job_twice(
     jobs: LocalJobs, ray: FakeRay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    jobs.submit("one", INGEST)
+    jobs.submit("one", INGEST, OWNER)
     jobs.advance({"one"})
 
     def broken(job_id: str) -> Any:
@@ -141,7 +143,7 @@ def test_a_ray_that_answers_with_an_error_does_not_start_the_job_twice(
 
 
 def test_a_failed_job_can_be_queued_again_from_its_first_attempt(jobs: LocalJobs, ray: FakeRay) -> None:
-    jobs.submit("one", INGEST)
+    jobs.submit("one", INGEST, OWNER)
     jobs.advance({"one"})
     ray.end("FAILED")
     jobs.observe()
@@ -152,7 +154,7 @@ def test_a_failed_job_can_be_queued_again_from_its_first_attempt(jobs: LocalJobs
 
 
 def test_a_result_written_just_before_ray_was_lost_still_counts(jobs: LocalJobs, ray: FakeRay) -> None:
-    jobs.submit("one", INGEST)
+    jobs.submit("one", INGEST, OWNER)
     jobs.advance({"one"})
     jobs.run("one").write("result.json", '{"collection":"c","documents":1,"chunks":1}')
     ray.jobs.clear()
@@ -160,7 +162,7 @@ def test_a_result_written_just_before_ray_was_lost_still_counts(jobs: LocalJobs,
 
 
 def test_a_running_job_that_nobody_wants_is_stopped_and_forgotten(jobs: LocalJobs, ray: FakeRay) -> None:
-    jobs.submit("one", INGEST)
+    jobs.submit("one", INGEST, OWNER)
     jobs.advance({"one"})
     jobs.advance(set())
     assert [job.status for job in ray.jobs.values()] == ["STOPPED"]
@@ -168,7 +170,7 @@ def test_a_running_job_that_nobody_wants_is_stopped_and_forgotten(jobs: LocalJob
 
 
 def test_a_succeeded_job_is_kept_though_nobody_wants_it_now(jobs: LocalJobs, ray: FakeRay) -> None:
-    jobs.submit("one", INGEST)
+    jobs.submit("one", INGEST, OWNER)
     jobs.advance({"one"})
     jobs.run("one").write("result.json", '{"collection":"c","documents":1,"chunks":1}')
     ray.end("SUCCEEDED")
@@ -181,21 +183,21 @@ def test_a_fetch_whose_artifact_was_deleted_counts_as_not_done(jobs: LocalJobs, 
     with jobs.store.staging(1) as folder:
         (folder / "config.json").write_text("{}")
         digest = jobs.store.add(folder, Manifest(kind="causal-lm", files=list_files(folder)))
-    jobs.submit("one", FETCH)
+    jobs.submit("one", FETCH, OWNER)
     jobs.advance({"one"})
     jobs.run("one").write("result.json", f'{{"digest":"{digest}","weightsBytes":2}}')
     ray.end("SUCCEEDED")
     assert phases(jobs) == {"one": "succeeded"}
     jobs.store.delete(digest)
     assert phases(jobs) == {}
-    jobs.submit("one", FETCH)
+    jobs.submit("one", FETCH, OWNER)
     jobs.advance({"one"})
     assert phases(jobs) == {"one": "running"}
 
 
 def test_a_new_queue_on_the_same_folders_knows_all_that_the_old_one_did(jobs: LocalJobs, ray: FakeRay) -> None:
-    jobs.submit("one", INGEST)
-    jobs.submit("two", INGEST)
+    jobs.submit("one", INGEST, OWNER)
+    jobs.submit("two", INGEST, OWNER)
     jobs.advance({"one", "two"})
     again = LocalJobs(jobs.runs_uri, jobs.store, ray, {})
     assert phases(again) == phases(jobs) == {"one": "running", "two": "queued"}

@@ -11,6 +11,7 @@ from modelyard.domain.documents import parse_documents
 from modelyard.domain.errors import NotFoundError, UnavailableError
 from modelyard.domain.model import Model, ModelVersion
 from modelyard.domain.observed import AppSeen, Job, JobSeen, Plan, Platform
+from modelyard.domain.resource import Resource
 from modelyard.operator.manifests import build_serve_config, wanted_names
 from modelyard.operator.ports import ServingSeen
 from modelyard.operator.reconcile import Reconciler
@@ -64,7 +65,7 @@ class FakeJobs:
             case "ingest":
                 return json.dumps({"collection": "c", "documents": 1, "chunks": 1})
 
-    def submit(self, name: str, job: Job) -> None:
+    def submit(self, name: str, job: Job, owner: Resource) -> None:
         self.jobs[name] = job
 
     def advance(self, wanted: Set[str]) -> None:

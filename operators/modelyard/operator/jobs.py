@@ -15,6 +15,7 @@ from modelyard.artifacts.store import ArtifactStore
 from modelyard.domain.errors import UnavailableError
 from modelyard.domain.job import FetchJob, TrainJob
 from modelyard.domain.observed import Job, JobSeen
+from modelyard.domain.resource import Resource
 
 MODULES = {"fetch": "artifacts", "train": "training", "evaluate": "evaluation", "ingest": "retrieval"}
 RUN_ENDED = {"SUCCEEDED", "FAILED", "STOPPED"}
@@ -64,7 +65,7 @@ class LocalJobs:
         """Every job there is, by name."""
         return {name: seen for name in self._names() if (seen := self._see(name)) is not None}
 
-    def submit(self, name: str, job: Job) -> None:
+    def submit(self, name: str, job: Job, owner: Resource) -> None:
         """Queue a job, or queue it again after a failure."""
         run = self.run(name)
         attempt = read_attempt(run)

@@ -1,10 +1,16 @@
 """What the reconciler needs of its surroundings. A laptop and a cluster each bring their own."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
+from modelyard.domain.base import Spec
+from modelyard.domain.model import ModelVersion
 from modelyard.domain.observed import AppSeen, Job, JobSeen
+from modelyard.domain.resource import Resource
+
+Key = tuple[str, str, str]
+"""(kind, namespace, name)."""
 
 
 @dataclass(frozen=True)
@@ -18,14 +24,42 @@ class ServingSeen:
     """Model name → why its adapter is not loaded."""
 
 
+class Resources(Protocol):
+    """Keeps resources, their status and their events."""
+
+    def list(self) -> list[Resource]:
+        """All resources."""
+
+    def find(self, kind: str, namespace: str, name: str) -> Resource | None:
+        """A resource, or None."""
+
+    def versions(self, namespace: str | None, model: str | None) -> Iterable[ModelVersion]:
+        """The versions of a model; None: of all namespaces, of all models."""
+
+    def create(self, resource: Resource) -> object:
+        """Store a new resource with its owners. Raises ConflictError if there is one of that name."""
+
+    def set_status(self, key: Key, status: Spec) -> bool:
+        """Replace the status. False, and nothing written, when it is so already or the resource is gone."""
+
+    def remove(self, key: Key) -> None:
+        """Let a resource go, with all that it owns. Nothing happens when it is gone already."""
+
+    def record_event(self, key: Key, type: Literal["Normal", "Warning"], reason: str, message: str) -> None:  # noqa: A002
+        """Note that something happened to a resource."""
+
+
 class Jobs(Protocol):
     """Runs jobs to their end, each at most once at a time."""
 
     def observe(self) -> Mapping[str, JobSeen]:
         """Every job there is, by name."""
 
-    def submit(self, name: str, job: Job) -> None:
-        """Queue a job, or queue it again after a failure; nothing happens to one that is queued or runs."""
+    def submit(self, name: str, job: Job, owner: Resource) -> None:
+        """Queue a job, or queue it again after a failure; nothing happens to one that is queued or runs.
+
+        owner: the resource that asks for it first. Others may share it.
+        """
 
     def advance(self, wanted: Set[str]) -> None:
         """Stop what nobody wants any more and start what is next."""

@@ -1,4 +1,7 @@
-"""One pass over all resources: observe, plan, carry out. Level-triggered; knows neither Ray nor Kubernetes."""
+"""Observe a resource, plan it, carry the plan out. Level-triggered; knows neither Ray nor Kubernetes.
+
+A laptop passes over all resources again and again; a cluster reconciles one at a time, when something about it changed.
+"""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -28,21 +31,21 @@ from modelyard.domain.observed import (
     Step,
 )
 from modelyard.domain.resource import Condition, Metadata, OwnerReference, Resource
-from modelyard.operator.ports import Inputs, Jobs, Leftovers, Serving, ServingSeen
-from modelyard.operator.store import ResourceStore
+from modelyard.operator.ports import Inputs, Jobs, Key, Leftovers, Resources, Serving, ServingSeen
 
 logger = logging.getLogger(__name__)
 
 WARNING_REASONS = {"JobFailed", "GateRejected", "InputNotFound", "ApplicationFailed", "Unschedulable", "Retrying", "AdapterNotLoaded"}
 
-Key = tuple[str, str, str]
-
 
 @dataclass
 class Reconciler:
-    """Brings the world to what the resources ask for, a pass at a time."""
+    """Brings the world to what the resources ask for.
 
-    resources: ResourceStore
+    Resources may be reconciled from several threads at once, but never the same one.
+    """
+
+    resources: Resources
     jobs: Jobs
     serving: Serving
     inputs: Inputs
@@ -50,31 +53,56 @@ class Reconciler:
     platform: Platform
     build_config: Callable[[list[Plan]], Mapping[str, Any]]
     now: Callable[[], str]
+    plans: dict[Key, Plan] = field(default_factory=dict, init=False)
+    """The last plan of each resource: what it stands on and what it wants served."""
     _applied: str = field(default="", init=False)
     """Digest of the Serve config that was accepted last."""
 
     def pass_once(self) -> None:
-        """Plan every resource and carry the steps out. One broken resource does not stop the others."""
-        everything = self.resources.list()
+        """Reconcile every resource, then settle."""
         jobs, serving = self.jobs.observe(), self.serving.observe()
-        plans = []
-        for resource in everything:
-            seen = self._observe(resource, everything, jobs, serving)
-            wanted = plan(resource, seen)
-            plans.append(wanted)
-            for step in wanted.steps:
-                try:
-                    self._carry_out(step, resource)
-                except ModelyardError as error:
-                    self.resources.record_event(resource.key, "Warning", type(step).__name__, str(error))
-                    break
+        for resource in self.resources.list():
+            if not isinstance(resource, ModelVersion):
+                self._reconcile(resource, jobs, serving)
+        self.settle(serving)
+
+    def reconcile(self, key: Key) -> Plan:
+        """Plan one resource and carry the steps out; an empty plan if it is gone."""
+        resource = self.resources.find(*key)
+        if resource is None:
+            self.plans.pop(key, None)
+            return Plan()
+        return self._reconcile(resource, self.jobs.observe(), self.serving.observe())
+
+    def settle(self, serving: ServingSeen) -> None:
+        """Carry out what all resources want together: end jobs that nobody wants, serve what is wanted.
+
+        Does nothing until each resource was planned once: what is not known yet must not be taken for unwanted.
+        """
+        keys = {resource.key for resource in self.resources.list() if not isinstance(resource, ModelVersion)}
+        for gone in self.plans.keys() - keys:
+            self.plans.pop(gone, None)
+        if keys - self.plans.keys():
+            return
+        plans = [self.plans[key] for key in sorted(keys)]
         self.jobs.advance(frozenset().union(*(wanted.jobs for wanted in plans)))
         self._serve(plans, serving)
 
-    def _observe(self, resource: Resource, everything: list[Resource], jobs: Mapping[str, JobSeen], serving: ServingSeen) -> Observed:
+    def _reconcile(self, resource: Resource, jobs: Mapping[str, JobSeen], serving: ServingSeen) -> Plan:
+        wanted = plan(resource, self._observe(resource, jobs, serving))
+        self.plans[resource.key] = wanted
+        for step in wanted.steps:
+            try:
+                self._carry_out(step, resource)
+            except ModelyardError as error:
+                self.resources.record_event(resource.key, "Warning", type(step).__name__, str(error))
+                break
+        return wanted
+
+    def _observe(self, resource: Resource, jobs: Mapping[str, JobSeen], serving: ServingSeen) -> Observed:
         namespace = resource.metadata.namespace
         model_name = resource.spec.model if isinstance(resource, Evaluation) else resource.metadata.name
-        siblings = [other for other in everything if other.metadata.namespace == namespace]
+        model = self.resources.find("Model", namespace, model_name)
         digests, problems = self._read_inputs(resource)
         return Observed(
             platform=self.platform,
@@ -85,8 +113,8 @@ class Reconciler:
             apps=serving.apps,
             answering=serving.answering,
             serving_problems=serving.problems,
-            versions=tuple(o for o in siblings if isinstance(o, ModelVersion) and o.spec.model == model_name),
-            model=next((o for o in siblings if isinstance(o, Model) and o.metadata.name == model_name), None),
+            versions=tuple(self.resources.versions(namespace, model_name)),
+            model=model if isinstance(model, Model) else None,
         )
 
     def _read_inputs(self, resource: Resource) -> tuple[dict[str, str], dict[str, str]]:
@@ -103,7 +131,7 @@ class Reconciler:
         match step:
             case RunJob(job):
                 name = job_name(job)
-                self.jobs.submit(name, job)
+                self.jobs.submit(name, job, resource)
                 self.resources.record_event(resource.key, "Normal", "JobQueued", f"{job.kind} job {name}")
             case CreateVersion(name, spec):
                 owner = OwnerReference(kind=resource.kind, name=resource.metadata.name, uid=resource.metadata.uid)
@@ -133,8 +161,7 @@ class Reconciler:
         if job is not None:
             self.jobs.remove(job_name(job))
         digest = version.status.adapter_digest
-        others = [other for other in self.resources.list("ModelVersion") if isinstance(other, ModelVersion)]
-        if digest and all(other.status.adapter_digest != digest for other in others):
+        if digest and all(other.status.adapter_digest != digest for other in self.resources.versions(None, None)):
             self.leftovers.remove_artifact(digest)
 
     def _tell_transitions(self, key: Key, former: list[Condition], current: list[Condition]) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from modelyard.domain.base import Spec
 from modelyard.domain.documents import KINDS
 from modelyard.domain.errors import ConflictError, IntegrityError, NotFoundError
+from modelyard.domain.model import ModelVersion
 from modelyard.domain.resource import Resource
 from modelyard.domain.wording import listed, suggest
 from modelyard.operator.database import EVENTS, RESOURCES, Database
@@ -121,6 +122,11 @@ class ResourceStore:
             query = _filtered(select(RESOURCES), kind, namespace)
             rows = connection.execute(query.order_by(RESOURCES.c.kind, RESOURCES.c.namespace, RESOURCES.c.name))
             return [self._parse(row) for row in rows.mappings()]
+
+    def versions(self, namespace: str | None, model: str | None) -> Iterable[ModelVersion]:
+        """The versions of a model; None: of all namespaces, of all models."""
+        found = (resource for resource in self.list("ModelVersion", namespace) if isinstance(resource, ModelVersion))
+        return [version for version in found if model in (None, version.spec.model)]
 
     def set_status(self, key: Key, status: Spec) -> bool:
         """Replace the status. False, and nothing written, when it is so already or the resource is gone."""
