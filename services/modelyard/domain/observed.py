@@ -22,7 +22,9 @@ class JobSeen:
     result: str = ""
     """The result document (JSON), once succeeded."""
     message: str = ""
-    """The root cause, once failed."""
+    """The root cause, once failed; what it waits for, while it cannot start."""
+    reason: str = ""
+    """One CamelCase word for `message`, where the cluster knows better than `JobFailed` or `Queued`."""
     progress: Progress | None = None
     retryable: bool = False
     attempts: int = 1

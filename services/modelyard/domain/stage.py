@@ -90,12 +90,12 @@ class Draft:
             if seen.retryable and seen.attempts < max_attempts:
                 self.wait(kind, phase, "Retrying", f"attempt {seen.attempts} of {max_attempts} failed: {seen.message}")
             else:
-                self.fail(kind, "JobFailed", seen.message)
+                self.fail(kind, seen.reason or "JobFailed", seen.message)
         elif seen.phase == "running":
             self.progress = seen.progress
             self.wait(kind, phase, "Running", f"job {name} is running")
         else:
-            self.wait(kind, phase, "Queued", f"job {name} waits for its turn")
+            self.wait(kind, phase, seen.reason or "Queued", seen.message or f"job {name} waits for its turn")
         return None
 
     def fetch(self, source: Source, role: Literal["causal-lm", "embedding"], kind: str) -> str | None:
