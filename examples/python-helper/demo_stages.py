@@ -11,7 +11,7 @@ from modelyard.domain.errors import ModelyardError
 from modelyard.domain.knowledge_base import KnowledgeBase
 from modelyard.domain.model import Model
 from modelyard.domain.resource import Progress as JobProgress
-from modelyard.operator.jobs import read_attempt
+from modelyard.operator.attempts import read_attempt
 from modelyard.operator.runs import run_folder
 from modelyard.operator.settings import Settings
 from modelyard.operator.store import ResourceStore

@@ -53,10 +53,11 @@ class Daemon:
         processes.end(processes.find(self.settings))  # left by a platform that was killed
         try:
             self._start_children()
-            reconciler = self._build_reconciler()
+            resources = ResourceStore(self.settings.database)
+            reconciler = self._build_reconciler(resources)
             self._pass(reconciler)
             self._say("running")
-            self._loop(reconciler)
+            self._loop(reconciler, resources)
         except ModelyardError as error:
             self._say("failed", str(error))
             raise
@@ -65,15 +66,15 @@ class Daemon:
                 processes.end_child(child)
             processes.end(processes.find(self.settings))
 
-    def _loop(self, reconciler: Reconciler) -> None:
+    def _loop(self, reconciler: Reconciler, resources: ResourceStore) -> None:
         revision = -1
         passed_at = 0.0
         while not self.stopping:
-            now = reconciler.resources.revision()
+            now = resources.revision()
             if now != revision or time.monotonic() - passed_at >= PASS_INTERVAL_S:
                 self._revive()
                 self._pass(reconciler)
-                revision, passed_at = reconciler.resources.revision(), time.monotonic()
+                revision, passed_at = resources.revision(), time.monotonic()
             time.sleep(LOOK_INTERVAL_S)
 
     def _pass(self, reconciler: Reconciler) -> None:
@@ -105,7 +106,7 @@ class Daemon:
                 self._start_child(name)
                 self._say("running")
 
-    def _build_reconciler(self) -> Reconciler:
+    def _build_reconciler(self, resources: ResourceStore) -> Reconciler:
         settings, cores = self.settings, processes.cores()
         address = f"http://127.0.0.1:{settings.dashboard_port}"
         store = ArtifactStore(settings.artifacts_uri)
@@ -120,7 +121,7 @@ class Daemon:
             return build_serve_config(plans, settings.artifacts_uri, settings.milvus_uri, settings.port, cores)
 
         return Reconciler(
-            resources=ResourceStore(settings.database),
+            resources=resources,
             jobs=LocalJobs(settings.runs_uri, store, JobSubmissionClient(address), threads),
             serving=LocalServing(ServeSubmissionClient(address), f"http://127.0.0.1:{settings.port}"),
             inputs=LocalInputs(),

@@ -4,7 +4,6 @@ import json
 import sys
 import time
 from collections.abc import Mapping, Set
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ from modelyard.domain.errors import UnavailableError
 from modelyard.domain.job import FetchJob, TrainJob
 from modelyard.domain.observed import Job, JobSeen
 from modelyard.domain.resource import Resource
+from modelyard.operator.attempts import Attempt, read_attempt, record_attempt
 
 MODULES = {"fetch": "artifacts", "train": "training", "evaluate": "evaluation", "ingest": "retrieval"}
 RUN_ENDED = {"SUCCEEDED", "FAILED", "STOPPED"}
@@ -35,18 +35,6 @@ class RayJobs(Protocol):
 
     def stop_job(self, job_id: str) -> bool:
         """Ask a job to end."""
-
-
-@dataclass
-class Attempt:
-    """What the queue remembers of a run, kept in its folder as `attempt.json`."""
-
-    queued_at: float
-    count: int = 0
-    submission_id: str = ""
-    started_at: float = 0.0
-    ended_at: float = 0.0
-    message: str = ""
 
 
 class LocalJobs:
@@ -73,7 +61,7 @@ class LocalJobs:
             return
         run.remove("failure.json")
         run.write("spec.json", json.dumps(job.wire()))
-        self._record(run, Attempt(queued_at=time.time(), count=attempt.count if attempt else 0))
+        record_attempt(run, Attempt(queued_at=time.time(), count=attempt.count if attempt else 0))
 
     def advance(self, wanted: Set[str]) -> None:
         """Stop and forget what nobody wants any more, unless it succeeded; start the one that has waited longest if none runs."""
@@ -126,14 +114,14 @@ class LocalJobs:
                 attempt = Attempt(queued_at=attempt.queued_at, count=attempt.count)
             else:
                 attempt.ended_at = time.time()
-            self._record(run, attempt)
+            record_attempt(run, attempt)
             return
         if str(getattr(info.status, "value", info.status)) not in RUN_ENDED:
             return
         log = self.ray.get_job_logs(attempt.submission_id)
         run.write("log.txt", log)
         attempt.ended_at, attempt.message = time.time(), _root_cause(log, str(info.message))
-        self._record(run, attempt)
+        record_attempt(run, attempt)
 
     def _start(self, name: str) -> None:
         run = self.run(name)
@@ -145,22 +133,13 @@ class LocalJobs:
         attempt.submission_id = f"{name}-{attempt.count}-{int(attempt.started_at)}"
         for document in ("failure.json", "result.json", "progress.json"):
             run.remove(document)
-        self._record(run, attempt)
+        record_attempt(run, attempt)
         self.ray.submit_job(
             entrypoint=f"exec {sys.executable} -u -m modelyard.{MODULES[spec.kind]} --run {run.uri}",
             submission_id=attempt.submission_id,
             runtime_env={"env_vars": self.environment},
             metadata={"modelyard_job": name},
         )
-
-    def _record(self, run: RunFolder, attempt: Attempt) -> None:
-        run.write("attempt.json", json.dumps(asdict(attempt)))
-
-
-def read_attempt(run: RunFolder) -> Attempt | None:
-    """What the queue remembers of a run; None for a folder that it did not make."""
-    text = run.read("attempt.json")
-    return Attempt(**json.loads(text)) if text else None
 
 
 def read_job(run: RunFolder) -> JobSeen | None:
@@ -187,7 +166,7 @@ def read_job(run: RunFolder) -> JobSeen | None:
 def requeue(run: RunFolder) -> None:
     """Queue a failed job as if it had never been started; its checkpoints stay."""
     run.remove("failure.json")
-    run.write("attempt.json", json.dumps(asdict(Attempt(queued_at=time.time()))))
+    record_attempt(run, Attempt(queued_at=time.time()))
 
 
 def _root_cause(log: str, message: str) -> str:

@@ -6,7 +6,7 @@ A laptop passes over all resources again and again; a cluster reconciles one at 
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from modelyard.domain.base import digest_of
 from modelyard.domain.errors import ModelyardError
@@ -169,7 +169,7 @@ class Reconciler:
         before = {condition.type: (condition.status, condition.reason) for condition in former}
         for condition in current:
             if before.get(condition.type) != (condition.status, condition.reason) and condition.type != "Ready":
-                severity = "Warning" if condition.reason in WARNING_REASONS else "Normal"
+                severity: Literal["Normal", "Warning"] = "Warning" if condition.reason in WARNING_REASONS else "Normal"
                 self.resources.record_event(key, severity, condition.reason, f"{condition.type}: {condition.message}")
 
     def _serve(self, plans: list[Plan], serving: ServingSeen) -> None:

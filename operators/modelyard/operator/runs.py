@@ -2,7 +2,8 @@
 
 from modelyard.artifacts.runs import RunFolder
 from modelyard.domain.observed import JobSeen
-from modelyard.operator.jobs import read_attempt, read_job
+from modelyard.operator.attempts import read_attempt
+from modelyard.operator.jobs import read_job
 from modelyard.operator.processes import ray_folder
 from modelyard.operator.settings import Settings
 
