@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from modelyard.cli.durations import parse_duration
 from modelyard.cli.kinds import Key, label, label_of, parse_keys
 from modelyard.cli.options import Namespace, Recursive, Timeout, complete_words, examples
 from modelyard.cli.session import Session, session_of
 from modelyard.cli.wait import Goal, wait_for
+from modelyard.domain.durations import parse_duration
 from modelyard.domain.errors import InvalidInputError, NotFoundError
 
 app = typer.Typer()

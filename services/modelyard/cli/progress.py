@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from modelyard.cli.durations import format_duration
 from modelyard.cli.status import full_progress, message_of, phase_of, progress_of
+from modelyard.domain.durations import format_duration
 from modelyard.domain.resource import Resource
 
 PERCENT_A_LINE = 10

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from modelyard.cli.durations import format_duration
+from modelyard.domain.durations import format_duration
 from modelyard.domain.evaluation import Evaluation, Score, Verdict
 from modelyard.domain.model import Model, ModelVersion
 from modelyard.domain.resource import Condition, Progress, Resource

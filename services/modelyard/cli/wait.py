@@ -5,12 +5,12 @@ from typing import Annotated, Literal, get_args
 
 import typer
 
-from modelyard.cli.durations import format_duration, parse_duration
 from modelyard.cli.kinds import Key, label, parse_key
 from modelyard.cli.options import Namespace, Timeout, Words, examples
 from modelyard.cli.session import Session, session_of
 from modelyard.cli.status import BROKEN, condition_of, conditions_of, is_current, message_of, phase_of
 from modelyard.cli.watching import changes
+from modelyard.domain.durations import format_duration, parse_duration
 from modelyard.domain.errors import InvalidInputError, ModelyardError, NotFoundError, UnavailableError
 from modelyard.domain.resource import Resource
 from modelyard.domain.wording import listed, suggest
