@@ -76,6 +76,9 @@ class Workers(Spec):
     count: int = Field(default=1, ge=1, le=1024)
     resources: dict[str, float] = {"CPU": 1}
     """What each worker reserves, in Ray's words: `CPU`, `GPU`, or a custom resource."""
+    profile: str | None = None
+    """The kind of machine that the workers run on: one of the cluster's named profiles; without it, the cluster's default.
+    A laptop has none and ignores it."""
 
 
 class FineTune(Spec):
@@ -131,6 +134,9 @@ class Serving(Spec):
     """Tokens of prompt and answer together."""
     kv_cache_gib: float = Field(default=1.0, gt=0)
     """Memory for the key-value cache of one replica on CPU."""
+    profile: str | None = None
+    """The kind of machine that the engine runs on: one of the cluster's named profiles; without it, the cluster's default.
+    A laptop has none and ignores it."""
 
 
 class Retention(Spec):
@@ -147,6 +153,8 @@ class ModelSpec(Spec):
     evaluation: ModelEvaluation | None = None
     serving: Serving | None = None
     retention: Retention = Retention()
+    suspend: bool = False
+    """Hold the chain: no job starts and running ones are suspended; what is served stays."""
 
     @model_validator(mode="after")
     def _gate_names_a_suite(self) -> Self:
