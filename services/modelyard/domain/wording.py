@@ -74,8 +74,9 @@ def expected(schema: Schema) -> str:
         case "string":
             return _expected_text(schema)
         case "array":
-            least = schema.get("minItems", 0)
-            return f"a list with at least {least} {'entry' if least == 1 else 'entries'}" if least else "a list"
+            bounds = {"at least": schema.get("minItems"), "at most": schema.get("maxItems")}
+            words = [f"{word} {bound}" for word, bound in bounds.items() if bound]
+            return f"a list with {' and '.join(words)} {'entry' if words[-1].endswith(' 1') else 'entries'}" if words else "a list"
         case "boolean":
             return "true or false"
         case _:
