@@ -93,6 +93,9 @@ class Workers(Spec):
     """How many processes train together, each on its share of every batch."""
     resources: dict[str, NonNegativeFloat] = {"CPU": 1}
     """What each worker reserves, in Ray's words: `CPU`, `GPU`, or a custom resource."""
+    profile: str | None = None
+    """The kind of machine that the workers run on: one of the cluster's named profiles; without it, the cluster's default.
+    A laptop has none and ignores it."""
 
 
 class FineTune(Spec):
@@ -158,6 +161,9 @@ class Serving(Spec):
     """Tokens of prompt and answer together."""
     kv_cache_gib: float = Field(default=1.0, gt=0)
     """Memory for the key-value cache of one replica on CPU."""
+    profile: str | None = None
+    """The kind of machine that the engine runs on: one of the cluster's named profiles; without it, the cluster's default.
+    A laptop has none and ignores it."""
 
 
 class Retention(Spec):
@@ -175,6 +181,8 @@ class ModelSpec(Spec):
     evaluation: ModelEvaluation | None = None
     serving: Serving | None = None
     retention: Retention = Retention()
+    suspend: bool = False
+    """Hold the chain: no job starts and running ones are suspended; what is served stays."""
 
     @model_validator(mode="after")
     def _base_is_not_its_own_bar(self) -> Self:
