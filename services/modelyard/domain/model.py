@@ -7,6 +7,7 @@ from pydantic import Field, NonNegativeFloat, model_validator
 from modelyard.domain.base import Spec
 from modelyard.domain.evaluation import MAX_GATES, MAX_SUITES, Gate, Score, Suite, Verdict, check_suites
 from modelyard.domain.resource import MAX_URI, Condition, Progress, Resource
+from modelyard.domain.rollout import Rollout, RolloutStatus
 
 
 class Source(Spec):
@@ -164,6 +165,8 @@ class Serving(Spec):
     profile: str | None = None
     """The kind of machine that the engine runs on: one of the cluster's named profiles; without it, the cluster's default.
     A laptop has none and ignores it."""
+    rollout: Rollout | None = None
+    """How a new version takes over; without it, all requests go to a version as soon as it passed its gate."""
 
 
 class Retention(Spec):
@@ -239,7 +242,9 @@ class ModelStatus(Spec):
 
     observed_generation: int = 0
     """The generation of the spec that this status speaks of."""
-    phase: Literal["Pending", "Fetching", "Training", "Evaluating", "Deploying", "Ready", "Rejected", "Failed", "Deleting"] = "Pending"
+    phase: Literal[
+        "Pending", "Fetching", "Training", "Evaluating", "Deploying", "RollingOut", "Ready", "Rejected", "Failed", "Deleting"
+    ] = "Pending"
     """Where it is, for people; programs read the conditions."""
     conditions: list[Condition] = []
     """One fact for each stage, and Ready over all."""
@@ -250,7 +255,11 @@ class ModelStatus(Spec):
     version: str = ""
     """The version that the spec asks for."""
     active_version: str = ""
-    """The version that the model's name answers with."""
+    """The version that the model's name answers with; while a rollout goes on, the one before it."""
+    rollout: RolloutStatus | None = None
+    """The rollout that goes on, else the last one; none before a second version passed."""
+    rolled_back_versions: list[str] = []
+    """Versions that were taken back by a rule or by hand: they get no requests until `modelyard rollout retry`."""
     served_names: list[str] = []
     """What clients may write as `model`."""
 

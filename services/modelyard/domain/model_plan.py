@@ -1,4 +1,4 @@
-"""The plan of a Model: fetch → version → train → evaluate → gate → serve → retire. Pure."""
+"""The plan of a Model: fetch → version → train → evaluate → gate → roll out → serve → retire. Pure."""
 
 from collections.abc import Sequence
 
@@ -6,17 +6,19 @@ from modelyard.domain.evaluation import Score, Verdict, suite_inputs
 from modelyard.domain.gate import judge
 from modelyard.domain.job import EvaluateJob, EvaluateResult, TrainJob, TrainResult
 from modelyard.domain.model import Model, ModelStatus, ModelVersion, ModelVersionSpec, ModelVersionStatus
-from modelyard.domain.names import base_served_name, engine_name, version_name, version_served_name
+from modelyard.domain.names import version_name, version_served_name
 from modelyard.domain.observed import (
     CreateVersion,
     DeleteVersion,
-    EngineWanted,
     Observed,
     Plan,
     RemoveResource,
     SetStatus,
     SetVersionStatus,
 )
+from modelyard.domain.rollout import RolloutStatus
+from modelyard.domain.rollout_plan import RolloutState, Situation, plan_rollout, read_request
+from modelyard.domain.routing import build_engines, build_routes, serving_versions
 from modelyard.domain.serving import GATEWAY_APP, Route
 from modelyard.domain.stage import Draft
 
@@ -48,13 +50,14 @@ class _ModelPlan:
 
     def build(self) -> Plan:
         outcome = self._develop()
-        active = self._active()
-        routes = self._routes(active)
-        engines = (self._engine(active),) if routes and active else ()
+        state = self._roll_out()
+        served = self._served(state)
+        serving = self.spec.serving
+        routes = build_routes(self.model, serving, served, state.status.weight if state.status else 0) if serving else ()
         if outcome is not None and outcome.phase == "Passed":
-            self._serve(routes)
+            self._serve(routes, state)
         self._record_versions()
-        self._retire(active)
+        self._retire(state)
         status = ModelStatus(
             observed_generation=self.model.metadata.generation,
             phase=self.draft.phase,
@@ -62,12 +65,19 @@ class _ModelPlan:
             progress=self.draft.progress,
             job=self.draft.job or self.model.status.job,
             version=self.desired,
-            active_version=active.metadata.name if active else "",
+            active_version=state.active,
+            rollout=state.status,
+            rolled_back_versions=sorted(state.rolled_back),
             served_names=sorted(route.name for route in routes if route.name in self.seen.answering),
         )
         if status != self.model.status:
             self.draft.steps.append(SetStatus(status))
-        return Plan(steps=tuple(self.draft.steps), jobs=frozenset(self.draft.jobs), routes=routes, engines=engines)
+        return Plan(
+            steps=tuple(self.draft.steps),
+            jobs=frozenset(self.draft.jobs),
+            routes=routes,
+            engines=build_engines(serving, served) if serving else (),
+        )
 
     def _develop(self) -> ModelVersionStatus | None:
         """The status of the version that the spec asks for, once its verdict is there."""
@@ -196,43 +206,46 @@ class _ModelPlan:
         """The status of the last version before the desired one that passed."""
         desired = self.versions.get(self.desired)
         limit = desired.spec.revision if desired else float("inf")
-        older = [v for v in self.versions.values() if v.status.phase == "Passed" and v.spec.revision < limit]
+        passed = [v for v in self.versions.values() if v.status.phase == "Passed" and v.spec.revision < limit]
+        older = [v for v in passed if v.metadata.name not in self.model.status.rolled_back_versions]
         return max(older, key=lambda version: version.spec.revision).status if older else None
 
-    def _active(self) -> ModelVersion | None:
-        """The version that the model's name answers with: the desired one if it passed, else the last that did."""
-        passed = [v for name, v in self.versions.items() if self.statuses[name].phase == "Passed"]
-        return max(passed, key=lambda v: (v.metadata.name == self.desired, v.spec.revision), default=None)
-
-    def _engine(self, active: ModelVersion) -> EngineWanted:
-        assert self.spec.serving is not None
-        serving = self.spec.serving
-        return EngineWanted(
-            name=engine_name(active.spec.base_digest, serving),
-            base_digest=active.spec.base_digest,
-            engine=serving.engine,
-            max_model_length=serving.max_model_length,
-            kv_cache_gib=serving.kv_cache_gib,
-            max_rank=active.spec.fine_tune.adapter.rank if active.spec.fine_tune else 1,
-            min_replicas=serving.replicas.min,
-            max_replicas=serving.replicas.max,
+    def _roll_out(self) -> RolloutState:
+        """The version that the model's name answers with, and the one that takes over from it."""
+        status = self.model.status
+        former = RolloutState(
+            active=status.active_version,
+            status=status.rollout,
+            rolled_back=frozenset(status.rolled_back_versions) & self.versions.keys(),
         )
-
-    def _routes(self, active: ModelVersion | None) -> tuple[Route, ...]:
-        if self.spec.serving is None or active is None:
-            return ()
+        passed = {name: version.spec.revision for name, version in self.versions.items() if self.statuses[name].phase == "Passed"}
         name = self.model.metadata.name
-        engine = engine_name(active.spec.base_digest, self.spec.serving)
-        adapter = self.statuses[active.metadata.name].adapter_digest
-        owner = f"{self.model.metadata.namespace}/{name}"
-        adapters = {name: adapter, version_served_name(name, active.metadata.name): adapter}
-        if adapter:
-            adapters[base_served_name(name)] = ""
-        return tuple(Route(name=served, engine=engine, adapter=digest, owner=owner) for served, digest in adapters.items())
+        situation = Situation(
+            rollout=self.spec.serving.rollout if self.spec.serving else None,
+            now=self.seen.now,
+            desired=self.desired,
+            passed=passed,
+            answering=frozenset(version for version in passed if version_served_name(name, version) in self.seen.answering),
+            figures=self.seen.figures,
+            request=read_request(self.model.metadata.annotations),
+        )
+        return plan_rollout(former, situation)
 
-    def _serve(self, routes: tuple[Route, ...]) -> None:
+    def _served(self, state: RolloutState) -> list[ModelVersion]:
+        """The versions that are loaded, each with its status as this plan leaves it."""
+        current = {name: version.model_copy(update={"status": self.statuses[name]}) for name, version in self.versions.items()}
+        return serving_versions(current.get(state.active), state.status, current)
+
+    def _serve(self, routes: tuple[Route, ...], state: RolloutState) -> None:
         """State whether the desired version answers; nothing to do here, routes are carried out for all models at once."""
-        self.draft.state("Promoted", "True", "GatePassed", self.statuses[self.desired].message)
+        if self.desired in state.rolled_back:
+            self._tell_rolled_back(state)
+            return
+        rollout = state.status if state.status and state.status.live else None
+        if rollout:
+            self.draft.state("Promoted", "False", "Paused" if rollout.phase == "Paused" else "RollingOut", rollout.message)
+        else:
+            self.draft.state("Promoted", "True", "GatePassed", self.statuses[self.desired].message)
         if self.spec.serving is None:
             self.draft.phase = "Ready"
             self.draft.state("Ready", "True", "Done", "no serving was asked for")
@@ -240,7 +253,7 @@ class _ModelPlan:
         if not routes:  # the version is created by this very plan
             self.draft.wait("Serving", "Deploying", "Deploying", "the version was just made")
             return
-        apps = {name: self.seen.apps.get(name) for name in (GATEWAY_APP, routes[0].engine)}
+        apps = {name: self.seen.apps.get(name) for name in (GATEWAY_APP, *(route.engine for route in routes))}
         for name, app in apps.items():
             if app is not None and app.phase == "failed":
                 self.draft.fail("Serving", "ApplicationFailed", f"Serve application {name} failed: {app.message}")
@@ -250,12 +263,25 @@ class _ModelPlan:
             self.draft.fail("Serving", "AdapterNotLoaded", problems[0])
             return
         answering = {route.name for route in routes} <= self.seen.answering
-        if answering and all(app is not None and app.phase == "running" for app in apps.values()):
-            self.draft.phase = "Ready"
-            self.draft.state("Serving", "True", "Answering", f"answers as {', '.join(route.name for route in routes)}")
-            self.draft.state("Ready", "True", "Answering", "served as asked")
+        if not answering or not all(app is not None and app.phase == "running" for app in apps.values()):
+            self.draft.wait("Serving", "Deploying", "Deploying", f"Serve application {routes[0].engine} is starting")
             return
-        self.draft.wait("Serving", "Deploying", "Deploying", f"Serve application {routes[0].engine} is starting")
+        self.draft.state("Serving", "True", "Answering", f"answers as {', '.join(route.name for route in routes)}")
+        if rollout:
+            self.draft.phase = "RollingOut"
+            self.draft.state("Ready", "False", "RollingOut", _told(rollout))
+        else:
+            self.draft.phase = "Ready"
+            self.draft.state("Ready", "True", "Answering", "served as asked")
+
+    def _tell_rolled_back(self, state: RolloutState) -> None:
+        """State why the version that the spec asks for does not serve although it passed its gate."""
+        status = state.status
+        if status is not None and status.version == self.desired:
+            self.draft.wait("Promoted", "Rejected", status.phase, _told(status))
+        else:
+            remedy = f"run `modelyard rollout retry {self.model.metadata.name}` to try it again"
+            self.draft.wait("Promoted", "Rejected", "RolledBack", f"{self.desired} was taken back before; {remedy}")
 
     def _record_versions(self) -> None:
         for name, status in self.statuses.items():
@@ -263,10 +289,15 @@ class _ModelPlan:
             if status != before:
                 self.draft.steps.append(SetVersionStatus(name, status))
 
-    def _retire(self, active: ModelVersion | None) -> None:
-        """Delete the oldest versions beyond `keepVersions`, never the desired or the active one."""
-        kept = {self.desired, active.metadata.name if active else ""}
+    def _retire(self, state: RolloutState) -> None:
+        """Delete the oldest versions beyond `keepVersions`, never the desired one nor one that serves."""
+        rollout = state.status if state.status and state.status.receives else None
+        kept = {self.desired, state.active, *((rollout.version, rollout.previous) if rollout else ())}
         newest_first = sorted(self.versions.values(), key=lambda version: -version.spec.revision)
         for version in newest_first[self.spec.retention.keep_versions :]:
             if self.desired and version.metadata.name not in kept:
                 self.draft.steps.append(DeleteVersion(version.metadata.name))
+
+
+def _told(rollout: RolloutStatus) -> str:
+    return f"{rollout.version}: {rollout.message}"

@@ -32,8 +32,11 @@ def job_name(job: FetchJob | TrainJob | EvaluateJob | IngestJob) -> str:
 
 
 def engine_name(base_digest: str, serving: Serving) -> str:
-    """The Serve application that holds one base model; models that share base and settings share it."""
-    return _hashed("engine", [base_digest, serving.wire()])
+    """The Serve application that holds one base model; models that share base and settings share it.
+
+    How versions take over is no setting of an engine: a change of the rollout restarts nothing.
+    """
+    return _hashed("engine", [base_digest, {key: value for key, value in serving.wire().items() if key != "rollout"}])
 
 
 def collection_alias(namespace: str, knowledge_base: str) -> str:

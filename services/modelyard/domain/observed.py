@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from modelyard.domain.evaluation import EvaluationStatus
+from modelyard.domain.figures import VersionFigures
 from modelyard.domain.job import EvaluateJob, FetchJob, IngestJob, TrainJob
 from modelyard.domain.knowledge_base import KnowledgeBaseStatus
 from modelyard.domain.model import Model, ModelStatus, ModelVersion, ModelVersionSpec, ModelVersionStatus
@@ -58,7 +59,7 @@ class Observed:
 
     platform: Platform
     now: str = ""
-    """UTC, RFC 3339; only copied into `lastTransitionTime`."""
+    """UTC, RFC 3339; stamps transitions, and tells whether a step of a rollout had its time."""
     jobs: Mapping[str, JobSeen] = field(default_factory=dict)
     """By job name."""
     digests: Mapping[str, str] = field(default_factory=dict)
@@ -71,6 +72,8 @@ class Observed:
     """Served model names and knowledge bases that answer now, by the gateway's word."""
     serving_problems: Mapping[str, str] = field(default_factory=dict)
     """Served model name → why its adapter is not loaded."""
+    figures: Mapping[str, VersionFigures] = field(default_factory=dict)
+    """Name of a ModelVersion → the gateway's counters of it; one that got no request yet is missing."""
     versions: tuple[ModelVersion, ...] = ()
     """Of the model at hand."""
     model: Model | None = None

@@ -39,6 +39,19 @@ class EngineConfig(Spec):
     """Artifact digests. One counts as loaded only when the engine lists it; the gateway's `/ready` tells which do not, and why."""
 
 
+class Canary(Spec):
+    """A version that takes a share of a name's requests."""
+
+    version: str
+    """Name of the ModelVersion."""
+    engine: str
+    """Serve application that holds its base."""
+    adapter: str = ""
+    """Artifact digest; empty: the base itself."""
+    weight: int = Field(ge=0, le=100)
+    """Percent of the requests."""
+
+
 class Route(Spec):
     """Where requests for one served name go."""
 
@@ -52,6 +65,10 @@ class Route(Spec):
     """The Model resource, `NAMESPACE/NAME`."""
     created: int = 0
     """Unix seconds, shown by `/v1/models`."""
+    version: str = ""
+    """Name of the ModelVersion that answers; empty for the base, which has none."""
+    canary: Canary | None = None
+    """Who answers the share that does not go to `version`."""
 
 
 class KnowledgeBaseRoute(Spec):
