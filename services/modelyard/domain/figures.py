@@ -28,6 +28,7 @@ class VersionFigures(Spec):
     """Counters of one version since its gateway started. They only grow; smaller ones mean another gateway."""
 
     requests: int = Field(default=0, ge=0)
+    """Requests that were answered, well or not."""
     errors: int = Field(default=0, ge=0)
     """Requests that were answered with a status of 500 or above, or whose answer broke off."""
     latency: list[int] = []

@@ -94,12 +94,15 @@ class Analysis(Spec):
     """The figures that a step ended with."""
 
     step: int
+    """Counted from 1."""
     weight: int
     """Percent of the requests."""
     requests: int
+    """To the new version since the step began."""
     figures: dict[str, float] = {}
     """Metric → value; what was not measured is left out."""
     passed: bool
+    """Whether no rule was broken."""
 
 
 class RolloutStatus(Spec):
