@@ -1,0 +1,210 @@
+"""Build the CustomResourceDefinitions from the pydantic specs. `python -m modelyard.operator.crds FOLDER` writes them.
+
+No kind has a `scale` subresource. `kubectl scale` sets one number, and what serves a Model are two bounds between
+which Ray Serve scales by load; the replicas belong to an engine that Models of one base share, so no number of them
+is this Model's, and an autoscaler of pods would fight the one of Serve. Change `spec.serving.replicas` instead.
+"""
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from modelyard.domain.base import Spec
+from modelyard.domain.documents import KINDS
+from modelyard.domain.resource import API_VERSION, GROUP
+from modelyard.operator.crd_rules import NAME_RULES, RULES
+from modelyard.operator.structural import build_schema, build_status_schema, clean
+
+HEADER = "# Generated from the specs by `python -m modelyard.operator.crds charts/platform/files/crds`: change those instead.\n"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of `kubectl get`."""
+
+    name: str
+    path: str
+    type: Literal["string", "integer", "number", "boolean", "date"] = "string"
+    wide: bool = False
+    """Shown by `-o wide` only."""
+
+    def wire(self) -> dict[str, Any]:
+        """As it stands in `additionalPrinterColumns`."""
+        column = {"name": self.name, "type": self.type, "jsonPath": self.path}
+        return column | ({"priority": 1} if self.wide else {})
+
+
+@dataclass(frozen=True)
+class Listing:
+    """How a kind is called and listed."""
+
+    short: str
+    columns: tuple[Column, ...]
+    selectable: tuple[str, ...] = (".status.phase",)
+    """What `kubectl get --field-selector` may ask for."""
+
+
+def _condition(name: str, field: str, header: str, wide: bool = False) -> Column:
+    return Column(header, f'.status.conditions[?(@.type=="{name}")].{field}', wide=wide)
+
+
+PHASE = Column("Phase", ".status.phase")
+DONE = Column("Done%", ".status.progress.percent", "integer")
+AGE = Column("Age", ".metadata.creationTimestamp", "date")
+ETA = Column("ETA(s)", ".status.progress.etaSeconds", "integer", wide=True)
+JOB = Column("Job", ".status.job", wide=True)
+MESSAGE = _condition("Ready", "message", "Message", wide=True)
+
+LISTINGS: Mapping[str, Listing] = {
+    "Model": Listing(
+        "mdl",
+        (
+            PHASE,
+            DONE,
+            Column("Version", ".status.version"),
+            _condition("Evaluated", "message", "Scores"),
+            _condition("Promoted", "reason", "Gate"),
+            Column("Served", ".status.servedNames"),
+            AGE,
+            Column("Active", ".status.activeVersion", wide=True),
+            ETA,
+            JOB,
+            MESSAGE,
+        ),
+    ),
+    "ModelVersion": Listing(
+        "mv",
+        (
+            Column("Model", ".spec.model"),
+            Column("Revision", ".spec.revision", "integer"),
+            PHASE,
+            Column("Metric", ".status.scores[0].metric"),
+            Column("Score", ".status.scores[0].value", "number"),
+            Column("Base", ".status.baseScores[0].value", "number"),
+            AGE,
+            Column("Adapter", ".status.adapterUri", wide=True),
+            Column("Message", ".status.message", wide=True),
+        ),
+        selectable=(".spec.model", ".status.phase"),
+    ),
+    "Evaluation": Listing(
+        "ev",
+        (
+            Column("Model", ".spec.model"),
+            PHASE,
+            DONE,
+            _condition("Scored", "message", "Scores"),
+            Column("Passed", ".status.verdict.passed", "boolean"),
+            AGE,
+            Column("Target", ".status.target", wide=True),
+            ETA,
+            JOB,
+            MESSAGE,
+        ),
+        selectable=(".spec.model", ".status.phase"),
+    ),
+    "KnowledgeBase": Listing(
+        "kb",
+        (
+            PHASE,
+            DONE,
+            Column("Documents", ".status.documents", "integer"),
+            Column("Chunks", ".status.chunks", "integer"),
+            AGE,
+            Column("Collection", ".status.collection", wide=True),
+            ETA,
+            JOB,
+            MESSAGE,
+        ),
+    ),
+}
+
+
+def build_crds() -> Iterator[dict[str, Any]]:
+    """One definition for each kind."""
+    for kind in LISTINGS:
+        yield build_crd(kind)
+
+
+def build_crd(kind: str) -> dict[str, Any]:
+    """The definition of one kind."""
+    listing = LISTINGS[kind]
+    singular = kind.lower()
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"{singular}s.{GROUP}"},
+        "spec": {
+            "group": GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": kind,
+                "listKind": f"{kind}List",
+                "plural": f"{singular}s",
+                "singular": singular,
+                "shortNames": [listing.short],
+                "categories": ["modelyard"],
+            },
+            "versions": [
+                {
+                    "name": API_VERSION.partition("/")[2],
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": [column.wire() for column in listing.columns],
+                    "selectableFields": [{"jsonPath": path} for path in listing.selectable],
+                    "schema": {"openAPIV3Schema": _build_root(kind)},
+                }
+            ],
+        },
+    }
+
+
+def write_crds(folder: Path) -> None:
+    """Write one YAML file for each kind. `metadata` comes from Kubernetes; ours is not in them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for crd in build_crds():
+        (folder / f"{crd['spec']['names']['plural']}.yaml").write_text(render(crd), encoding="utf-8")
+
+
+def render(crd: Mapping[str, Any]) -> str:
+    """A definition as the text of its file."""
+    return HEADER + yaml.dump(dict(crd), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes what occurs twice twice: anchors are not for people."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _build_root(kind: str) -> dict[str, Any]:
+    resource = KINDS[kind]
+    return {
+        "description": clean(resource.__doc__ or ""),
+        "type": "object",
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": {"type": "string"},
+            "kind": {"type": "string"},
+            "metadata": {"type": "object"},
+            "spec": build_schema(_part(resource, "spec"), RULES),
+            "status": build_status_schema(_part(resource, "status")),
+        },
+        "x-kubernetes-validations": [rule.wire() for rule in NAME_RULES],
+    }
+
+
+def _part(resource: type[Spec], field: str) -> type[Spec]:
+    part = resource.model_fields[field].annotation
+    assert isinstance(part, type) and issubclass(part, Spec)
+    return part
+
+
+if __name__ == "__main__":
+    write_crds(Path(sys.argv[1]))
