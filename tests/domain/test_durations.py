@@ -1,6 +1,6 @@
 import pytest
 
-from modelyard.domain.durations import format_duration, parse_duration
+from modelyard.domain.durations import format_duration, parse_duration, seconds_between
 from modelyard.domain.errors import InvalidInputError
 
 
@@ -23,3 +23,17 @@ def test_what_is_no_span_is_refused(text: str) -> None:
 )
 def test_spans_are_written(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("earlier", "later", "seconds"),
+    [
+        pytest.param("2026-01-01T00:00:00Z", "2026-01-01T00:01:30Z", 90, id="forwards"),
+        pytest.param("2026-01-01T00:01:30Z", "2026-01-01T00:00:00Z", -90, id="backwards"),
+        pytest.param("2026-01-01T01:00:00+01:00", "2026-01-01T00:00:01Z", 1, id="over time zones"),
+        pytest.param("", "2026-01-01T00:00:00Z", 0, id="nothing began"),
+        pytest.param("2026-01-01T00:00:00Z", "", 0, id="no time is known"),
+    ],
+)
+def test_seconds_between_two_times(earlier: str, later: str, seconds: float) -> None:
+    assert seconds_between(earlier, later) == seconds

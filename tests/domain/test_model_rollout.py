@@ -183,6 +183,10 @@ def test_the_version_before_stays_loaded_until_the_promotion_whatever_is_kept() 
     world.minute = 5
     wanted = world.settle()
     assert (world.resource.status.phase, world.resource.status.active_version) == ("Ready", second)
+    assert {route.name for route in wanted.routes} == {"bot", "bot:base", own(second), own(first)}, "gateways may still send to it"
+    assert not any(route.canary for route in wanted.routes)
+    world.minute = 6
+    wanted = world.settle()
     assert {route.name for route in wanted.routes} == {"bot", "bot:base", own(second)}
     assert set(world.versions) == {second}
 
@@ -206,9 +210,9 @@ def test_a_rollback_says_why_and_unloads_the_version() -> None:
     reason = f"{second}: error_rate 0.05 is above 0.01 at 10 % (120 requests)"
     assert (world.resource.status.phase, world.resource.status.rolled_back_versions) == ("Rejected", [second])
     assert (world.condition("Promoted").reason, world.condition("Ready").message) == ("RolledBack", reason)
-    assert {route.name for route in wanted.routes} == {"bot", "bot:base", own(first)}
+    assert not any(route.canary for route in wanted.routes)
     world.minute = 50
-    assert world.settle().routes == wanted.routes
+    assert {route.name for route in world.settle().routes} == {"bot", "bot:base", own(first)}
 
 
 def test_a_worse_score_is_never_started() -> None:
@@ -250,6 +254,19 @@ def test_a_version_that_was_taken_back_for_an_earlier_spec_says_how_to_try_it_ag
     world.settle()
     assert world.resource.status.rollout is not None
     assert (world.resource.status.rollout.version, world.resource.status.rollout.weight) == (second, 10)
+
+
+def test_a_promoted_version_that_loses_its_gate_hands_back_to_the_one_before() -> None:
+    world, first, second = begun()
+    world.minute = 5
+    world.settle()
+    strict = world.resource.spec.evaluation
+    assert strict is not None
+    strict = strict.model_copy(update={"gate": [strict.gate[0].model_copy(update={"not_worse_than": None, "at_least": 0.9})]})
+    world.resource = world.resource.model_copy(update={"spec": world.resource.spec.model_copy(update={"evaluation": strict})})
+    wanted = world.settle()
+    assert [route.name for route in wanted.routes] == ["bot", own(first), "bot:base"]
+    assert (world.resource.status.phase, world.resource.status.active_version) == ("Rejected", first)
 
 
 def test_without_a_rollout_a_version_takes_everything_at_once_and_can_be_undone() -> None:

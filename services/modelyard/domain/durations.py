@@ -1,6 +1,7 @@
 """Time spans as people write and read them: `1h30m`, `42s`, `3d`."""
 
 import re
+from datetime import datetime
 
 from modelyard.domain.errors import InvalidInputError
 
@@ -14,6 +15,13 @@ def parse_duration(text: str) -> float:
     if not re.fullmatch(r"(\d+(\.\d+)?[dhms])+", text):
         raise InvalidInputError(f"{text!r} is not a time span", "write it like 10m, 1h30m or 90s")
     return sum(float(number) * SECONDS[unit] for number, unit in re.findall(r"(\d+(?:\.\d+)?)([dhms])", text))
+
+
+def seconds_between(earlier: str, later: str) -> float:
+    """Seconds from one RFC 3339 time to another, negative if that is before; 0 where either is not known."""
+    if not earlier or not later:
+        return 0.0
+    return (datetime.fromisoformat(later) - datetime.fromisoformat(earlier)).total_seconds()
 
 
 def format_duration(seconds: float) -> str:

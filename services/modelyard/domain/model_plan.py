@@ -18,7 +18,7 @@ from modelyard.domain.observed import (
 )
 from modelyard.domain.rollout import RolloutStatus
 from modelyard.domain.rollout_plan import RolloutState, Situation, plan_rollout, read_request
-from modelyard.domain.routing import build_engines, build_routes, serving_versions
+from modelyard.domain.routing import build_engines, build_routes
 from modelyard.domain.serving import GATEWAY_APP, Route
 from modelyard.domain.stage import Draft
 
@@ -51,9 +51,10 @@ class _ModelPlan:
     def build(self) -> Plan:
         outcome = self._develop()
         state = self._roll_out()
-        served = self._served(state)
+        loaded = self._loaded(state)
         serving = self.spec.serving
-        routes = build_routes(self.model, serving, served, state.status.weight if state.status else 0) if serving else ()
+        weight = state.status.weight if state.status and state.status.receives else 0
+        routes = build_routes(self.model, serving, loaded, weight) if serving else ()
         if outcome is not None and outcome.phase == "Passed":
             self._serve(routes, state)
         self._record_versions()
@@ -76,7 +77,7 @@ class _ModelPlan:
             steps=tuple(self.draft.steps),
             jobs=frozenset(self.draft.jobs),
             routes=routes,
-            engines=build_engines(serving, served) if serving else (),
+            engines=build_engines(serving, loaded) if serving else (),
         )
 
     def _develop(self) -> ModelVersionStatus | None:
@@ -231,10 +232,10 @@ class _ModelPlan:
         )
         return plan_rollout(former, situation)
 
-    def _served(self, state: RolloutState) -> list[ModelVersion]:
-        """The versions that are loaded, each with its status as this plan leaves it."""
-        current = {name: version.model_copy(update={"status": self.statuses[name]}) for name, version in self.versions.items()}
-        return serving_versions(current.get(state.active), state.status, current)
+    def _loaded(self, state: RolloutState) -> list[ModelVersion]:
+        """The versions that are loaded, the active one first, each with its status as this plan leaves it."""
+        names = dict.fromkeys([state.active, state.status.beside(self.seen.now) if state.status else ""])
+        return [self.versions[name].model_copy(update={"status": self.statuses[name]}) for name in names if name in self.versions]
 
     def _serve(self, routes: tuple[Route, ...], state: RolloutState) -> None:
         """State whether the desired version answers; nothing to do here, routes are carried out for all models at once."""
@@ -291,8 +292,7 @@ class _ModelPlan:
 
     def _retire(self, state: RolloutState) -> None:
         """Delete the oldest versions beyond `keepVersions`, never the desired one nor one that serves."""
-        rollout = state.status if state.status and state.status.receives else None
-        kept = {self.desired, state.active, *((rollout.version, rollout.previous) if rollout else ())}
+        kept = {self.desired, *(version.metadata.name for version in self._loaded(state))}
         newest_first = sorted(self.versions.values(), key=lambda version: -version.spec.revision)
         for version in newest_first[self.spec.retention.keep_versions :]:
             if self.desired and version.metadata.name not in kept:

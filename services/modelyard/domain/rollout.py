@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from modelyard.domain.base import Spec
-from modelyard.domain.durations import parse_duration
+from modelyard.domain.durations import parse_duration, seconds_between
 from modelyard.domain.figures import BOUNDS_S, METRICS, Metric, VersionFigures
 
 COMMAND_ANNOTATION = "modelyard.io/rollout"
@@ -19,6 +19,8 @@ TIME_ANNOTATION = "modelyard.io/rollout-at"
 Command = Literal["pause", "resume", "promote", "abort", "undo", "retry"]
 
 MIN_INTERVAL_S = 1.0
+LINGER_S = 30.0
+"""How long the version that lost stays loaded after a rollout: gateways go on sending to it until they have the new routes."""
 
 
 class AbortRule(Spec):
@@ -136,5 +138,12 @@ class RolloutStatus(Spec):
 
     @property
     def receives(self) -> bool:
-        """Whether `version` is to be loaded beside `previous`. True for a moment after an undo, until `previous` is there."""
+        """Whether `version` may get a share beside `previous`. True for a moment after an undo, until `previous` is there."""
         return self.live or (self.phase != "Promoted" and self.weight > 0)
+
+    def beside(self, now: str) -> str:
+        """The version that is loaded beside the active one at a time (UTC, RFC 3339); empty: none."""
+        if self.receives:
+            return self.version
+        lingers = self.step > 0 and seconds_between(self.since, now) < LINGER_S
+        return (self.previous if self.phase == "Promoted" else self.version) if lingers else ""

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any, get_args
 
+from modelyard.domain.durations import seconds_between
 from modelyard.domain.figures import VersionFigures, rounded
 from modelyard.domain.rollout import (
     COMMAND_ANNOTATION,
@@ -183,7 +183,7 @@ class _Move:
                 seen = f"{rule.metric} {rounded(value):g} is above {rule.above:g}"
                 message = f"{seen} at {status.weight} % ({window.requests} {_plural(window.requests, 'request')})"
                 return self._take_back(_analysed(status, window, passed=False), "RolledBack", message)
-        elapsed_s = self._elapsed_s(status)
+        elapsed_s = seconds_between(status.since, self.world.now)
         if status.phase == "Paused":
             return self.state
         if elapsed_s < 0:  # another clock began this step, and it was ahead
@@ -253,11 +253,6 @@ class _Move:
     def _with(self, status: RolloutStatus, rolled_back: frozenset[str] | None = None, **changes: Any) -> RolloutState:
         kept = self.rolled_back if rolled_back is None else rolled_back
         return replace(self.state, status=status.model_copy(update=changes), rolled_back=kept)
-
-    def _elapsed_s(self, status: RolloutStatus) -> float:
-        if not self.world.now or not status.since:
-            return 0.0
-        return (datetime.fromisoformat(self.world.now) - datetime.fromisoformat(status.since)).total_seconds()
 
 
 def _analysed(status: RolloutStatus, window: VersionFigures, *, passed: bool) -> RolloutStatus:

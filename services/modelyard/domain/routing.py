@@ -1,24 +1,17 @@
 """Say which served names lead to which version, and the engines that they need. Pure; decides about no version."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from modelyard.domain.model import Model, ModelVersion, Serving
 from modelyard.domain.names import base_served_name, engine_name, version_served_name
 from modelyard.domain.observed import EngineWanted
-from modelyard.domain.rollout import RolloutStatus
 from modelyard.domain.serving import Canary, Route
-
-
-def serving_versions(active: ModelVersion | None, status: RolloutStatus | None, versions: Mapping[str, ModelVersion]) -> list[ModelVersion]:
-    """The versions that are loaded: the active one first, then the one that takes over from it."""
-    coming = versions.get(status.version) if status is not None and status.receives else None
-    return [version for version in (active, coming) if version is not None]
 
 
 def build_routes(model: Model, serving: Serving, versions: Sequence[ModelVersion], weight: int) -> tuple[Route, ...]:
     """The routes of a model.
 
-    versions: the active one, then the one that takes over, if any, with `weight` percent of the requests.
+    versions: the active one, then the one that is loaded beside it, if any, with `weight` percent of the requests.
     Each is loaded since its own name needs it, so that a rollback waits for nothing.
     """
     if not versions:
