@@ -1,5 +1,6 @@
 """The HTTP routes that OpenAI clients know. Knows no Ray: services are reached through a `Backend`."""
 
+import random
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, aclosing
@@ -17,6 +18,7 @@ from modelyard.domain.passage import Passage
 from modelyard.domain.serving import Route
 from modelyard.gateway.answering import Answer, build_engine_request
 from modelyard.gateway.backend import Backend
+from modelyard.gateway.canary import SESSION_HEADER, VERSION_HEADER, choose_version
 from modelyard.gateway.completions import complete, stream
 from modelyard.gateway.directory import Directory
 from modelyard.gateway.embeddings import build_embeddings
@@ -29,11 +31,14 @@ from modelyard.gateway.requests import ChatBody, EmbeddingsBody
 REQUEST_ID = "x-request-id"
 
 
-def build_api(backend: Backend, directory: Callable[[], Directory], *, sets_request_id: bool = True) -> FastAPI:
+def build_api(
+    backend: Backend, directory: Callable[[], Directory], *, sets_request_id: bool = True, chance: Callable[[], float] = random.random
+) -> FastAPI:
     """The application.
 
     directory: asked anew for every request, since the config changes while requests run.
     sets_request_id: whether responses get `x-request-id` here; not behind a proxy that adds it.
+    chance: 0 up to 1, without 1; decides who answers a request of an unknown client while a version takes over.
     """
     metrics = Metrics()
     api = FastAPI(title="Modelyard", docs_url="/docs", redoc_url=None)
@@ -47,7 +52,7 @@ def build_api(backend: Backend, directory: Callable[[], Directory], *, sets_requ
 
     @api.get("/ready")
     async def ready() -> dict[str, Any]:
-        return (await probe(backend, directory())).wire()
+        return (await probe(backend, directory(), metrics.figures())).wire()
 
     @api.get("/metrics")
     async def show_metrics() -> Response:
@@ -62,20 +67,23 @@ def build_api(backend: Backend, directory: Callable[[], Directory], *, sets_requ
         return directory().show_model(name)
 
     @api.post("/v1/chat/completions", response_model=None)
-    async def chat(body: ChatBody) -> Response:
-        route = directory().model(body.model)
+    async def chat(request: Request, body: ChatBody) -> Response:
+        client = body.user or request.headers.get(SESSION_HEADER, "")
+        route = choose_version(directory().model(body.model), client, chance)
+        request.state.version = route.version
         with ExitStack() as until_answered:
-            measurement = until_answered.enter_context(metrics.measure(route.name))
+            measurement = until_answered.enter_context(metrics.measure(route.name, route.version))
             answer = await _open_answer(backend, directory(), route, body)
             if body.stream:
                 usage = body.stream_options is not None and body.stream_options.include_usage
                 events = stream(answer, body.model, measurement, include_usage=usage)
                 # The measurement goes on until the stream ends.
                 measured = _measured(events, answer, measurement, until_answered.pop_all())
-                return StreamingResponse(measured, media_type="text/event-stream", headers={"Cache-Control": "no-cache"})
+                headers = {"Cache-Control": "no-cache", **_version_header(request)}
+                return StreamingResponse(measured, media_type="text/event-stream", headers=headers)
             completion = await complete(answer, body.model, measurement)
             measurement.count(answer.prompt_tokens, answer.completion_tokens)
-            return JSONResponse(completion)
+            return JSONResponse(completion, headers=_version_header(request))
 
     @api.post("/v1/embeddings")
     async def embed(body: EmbeddingsBody) -> dict[str, Any]:
@@ -84,6 +92,11 @@ def build_api(backend: Backend, directory: Callable[[], Directory], *, sets_requ
             return build_embeddings(body, await backend.embed(route.digest, body.texts))
 
     return api
+
+
+def _version_header(request: Request) -> dict[str, str]:
+    version = getattr(request.state, "version", "")
+    return {VERSION_HEADER: version} if version else {}
 
 
 async def _open_answer(backend: Backend, directory: Directory, route: Route, body: ChatBody) -> Answer:
@@ -124,31 +137,31 @@ async def _measured(
 def _add_refusals(api: FastAPI, metrics: Metrics) -> None:
     """Answer every error in OpenAI's shape."""
 
-    def answer(error: ApiError) -> JSONResponse:
-        return JSONResponse(error.body(), error.status, error.headers)
+    def answer(request: Request, error: ApiError) -> JSONResponse:
+        return JSONResponse(error.body(), error.status, {**error.headers, **_version_header(request)})
 
     @api.exception_handler(ApiError)
     async def refuse(request: Request, error: ApiError) -> JSONResponse:
         if error.code == "model_not_found":
             metrics.refuse(error.status)
-        return answer(error)
+        return answer(request, error)
 
     @api.exception_handler(ModelyardError)
     async def refuse_by_domain(request: Request, error: ModelyardError) -> JSONResponse:
-        return answer(to_api_error(error))
+        return answer(request, to_api_error(error))
 
     @api.exception_handler(RequestValidationError)
     async def refuse_body(request: Request, error: RequestValidationError) -> JSONResponse:
         metrics.refuse(400)
-        return answer(from_validation([{**e, "loc": e["loc"][1:]} for e in error.errors()]))
+        return answer(request, from_validation([{**e, "loc": e["loc"][1:]} for e in error.errors()]))
 
     @api.exception_handler(HTTPException)
     async def refuse_route(request: Request, error: HTTPException) -> JSONResponse:
-        return answer(ApiError(error.status_code, f"{request.method} {request.url.path}: {error.detail}"))
+        return answer(request, ApiError(error.status_code, f"{request.method} {request.url.path}: {error.detail}"))
 
     @api.exception_handler(Exception)
     async def fail(request: Request, error: Exception) -> JSONResponse:
-        return answer(ApiError(500, "the gateway failed; its log has the reason"))
+        return answer(request, ApiError(500, "the gateway failed; its log has the reason"))
 
 
 class RequestId:

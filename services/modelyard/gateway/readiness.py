@@ -1,10 +1,12 @@
 """Which names answer now, asked of the services themselves."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from modelyard.domain.base import Spec
 from modelyard.domain.errors import ModelyardError
+from modelyard.domain.figures import VersionFigures
 from modelyard.domain.serving import KnowledgeBaseRoute, Route
 from modelyard.gateway.backend import Backend
 from modelyard.gateway.directory import Directory
@@ -21,10 +23,14 @@ class Readiness(Spec):
     """Names whose collection can be searched."""
     problems: dict[str, str]
     """Name of a model → why its adapter is not loaded."""
+    versions: dict[str, VersionFigures] | None = None
+    """Name of a ModelVersion → what this gateway counted of it since it started; missing while there is nothing."""
 
 
-async def probe(backend: Backend, directory: Directory, timeout_s: float = PROBE_TIMEOUT_S) -> Readiness:
-    """Ask every engine and every knowledge base at once."""
+async def probe(
+    backend: Backend, directory: Directory, figures: Mapping[str, VersionFigures] | None = None, timeout_s: float = PROBE_TIMEOUT_S
+) -> Readiness:
+    """Ask every engine and every knowledge base at once; `figures` are told as they are."""
     routes, bases = directory.config.routes, directory.config.knowledge_bases
     engines = sorted({route.engine for route in routes})
     statuses = dict(zip(engines, await asyncio.gather(*(_status(backend, engine, timeout_s) for engine in engines)), strict=True))
@@ -33,6 +39,7 @@ async def probe(backend: Backend, directory: Directory, timeout_s: float = PROBE
         models=sorted(route.name for route in routes if _answers(route, statuses[route.engine])),
         knowledge_bases=sorted(base.name for base, answers in zip(bases, searchable, strict=True) if answers),
         problems={route.name: problem for route in routes if (problem := _problem(route, statuses[route.engine]))},
+        versions=dict(figures) if figures else None,
     )
 
 

@@ -67,6 +67,8 @@ class ChatBody(Body):
     stop: str | Annotated[list[str], Field(max_length=16)] | None = None
     n: int | None = None
     stream: bool | None = None
+    user: str | None = None
+    """Who asks, by the application's own word; only used to keep a user with one version."""
     stream_options: StreamOptions | None = None
     tools: list[FileSearchTool] | None = None
 
