@@ -43,7 +43,7 @@ def test_a_profile_and_a_volume_say_all_that_a_pod_needs(tmp_path: Path) -> None
         "    nodeSelector: {pool: gpu}\n"
         "    tolerations: [{key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}]\n"
         "    limits: {nvidia.com/gpu: 1}\n"
-        "    rayResources: {GPU: 1}\n"
+        "    rayResources: {CPU: 8, GPU: 1}\n"
         "    memoryGib: 80\n"
         "volumeClaim: {name: yard, mountPath: /yard}\n"
     )
@@ -52,7 +52,7 @@ def test_a_profile_and_a_volume_say_all_that_a_pod_needs(tmp_path: Path) -> None
         node_selector={"pool": "gpu"},
         tolerations=[Toleration(key="nvidia.com/gpu", operator="Exists", effect="NoSchedule")],
         limits={"nvidia.com/gpu": "1"},
-        ray_resources={"GPU": 1.0},
+        ray_resources={"CPU": 8.0, "GPU": 1.0},
         memory_gib=80.0,
     )
     assert settings.profile(None) == settings.profiles["cpu"]
@@ -81,6 +81,7 @@ BAD = [
     pytest.param(
         GOOD.replace("  cpu: {", "  CPU: {"), "the profile name 'CPU' is not usable", id="a profile that cannot be in a pod's name"
     ),
+    pytest.param(GOOD.replace("{CPU: 4}", "{GPU: 1}"), "profiles.cpu: rayResources has no CPU", id="a profile without CPUs for Ray"),
     pytest.param("- image\n", "are not a mapping", id="a list"),
     pytest.param(GOOD + "---\n" + GOOD, "have 2 documents; leave one", id="two documents"),
     pytest.param("", "have 0 documents; leave one", id="an empty file"),

@@ -42,7 +42,7 @@ class Toleration(Spec):
 
 
 class Profile(Spec):
-    """One kind of machine that workers and engines may ask for by name. A pod holds one worker, or one engine."""
+    """One kind of machine that workers and engines may ask for by name. A pod holds as many workers as fit, or one engine."""
 
     node_selector: dict[str, str] = {}
     """Labels that a node must have."""
@@ -52,11 +52,17 @@ class Profile(Spec):
     requests: dict[str, Quantity] = {}
     """What is reserved; without it, as much as the limits."""
     ray_resources: dict[str, Annotated[float, Field(ge=0)]] = Field(min_length=1)
-    """What a pod offers to Ray, in Ray's words: `CPU`, `GPU`. A worker must not reserve more."""
+    """What a pod offers to Ray, in Ray's words: `CPU`, always, and `GPU` or custom ones. A worker must not reserve more."""
     memory_gib: float = Field(gt=0)
     """Memory that weights have to fit into: the accelerators' together, without any the pod's."""
     max_serving_pods: int = Field(default=8, ge=0)
     """The most pods of this kind that serving may start in a namespace. A running RayCluster keeps the number it began with."""
+
+    @model_validator(mode="after")
+    def _offers_cpus(self) -> Self:
+        if "CPU" not in self.ray_resources:
+            raise ValueError("rayResources has no CPU, and every worker reserves some; add it")
+        return self
 
 
 class VolumeClaim(Spec):
