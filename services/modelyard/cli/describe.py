@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import typer
-from rich.console import RenderableType
+from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
@@ -12,6 +12,7 @@ from modelyard.cli.durations import format_age
 from modelyard.cli.events import events_table
 from modelyard.cli.kinds import parse_keys
 from modelyard.cli.options import Namespace, Words, examples
+from modelyard.cli.rollout_view import rollout_parts
 from modelyard.cli.session import session_of
 from modelyard.cli.status import (
     conditions_of,
@@ -58,6 +59,8 @@ def build_description(resource: Resource, view: View, events: "list[Event]") -> 
         yield from _section("Conditions", plain_table(["TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"], rows))
     yield from _scores(resource, view)
     if isinstance(resource, Model):
+        if resource.status.rollout is not None:
+            yield from _section("Rollout", Group(*rollout_parts(resource, view.now)))
         own = [version for version in view.versions if version.spec.model == resource.metadata.name]
         if own:
             own.sort(key=lambda version: -version.spec.revision)
