@@ -56,7 +56,8 @@ def main() -> int:
         return 130
     finally:
         if started and not keep:
-            with console.status("stopping what was started"):
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C would leave something running
+            with console.status("stopping what was started; this takes some seconds"):
                 platform.down(settings)
 
 

@@ -35,6 +35,7 @@ class World:
 
     settings: Settings
     running: bool = True
+    free_bytes: int = 1 << 30
     seconds: float = 0.0
     script: list[Callable[[], object]] = field(default_factory=list)
     """What happens at each sleep; Ctrl-C when it is over, so that no test can hang."""
@@ -53,7 +54,12 @@ class World:
 
     def session(self) -> Session:
         return Session(
-            self.settings, clock=self.now, monotonic=lambda: self.seconds, sleep=self.sleep, is_running=lambda settings: self.running
+            self.settings,
+            clock=self.now,
+            monotonic=lambda: self.seconds,
+            sleep=self.sleep,
+            is_running=lambda settings: self.running,
+            free_bytes=lambda folder: self.free_bytes,
         )
 
     @staticmethod

@@ -144,3 +144,30 @@ def test_a_bar_on_a_terminal(store: ResourceStore, world) -> None:
     session.close()
     for words in ("model/bot training", "42%", "loss 1.250  3m20s left"):
         assert words in screen.getvalue()
+
+
+def test_a_platform_that_ends_meanwhile_is_not_waited_for(run: Callable[..., Result], store: ResourceStore, world) -> None:
+    world.add_model(store)
+    world.script = [lambda: setattr(world, "running", False)]
+    result = run("wait", "model/bot")
+    assert result.exit_code == 1
+    assert "has ended; run `modelyard up` to go on" in result.stderr
+
+
+def test_a_full_disk_is_told_while_waiting_since_the_platform_can_write_nothing(
+    run: Callable[..., Result], store: ResourceStore, world
+) -> None:
+    world.add_model(store)
+    world.script = [lambda: setattr(world, "free_bytes", 1000)]
+    result = run("wait", "model/bot")
+    assert result.exit_code == 1
+    assert f"the disk of {world.settings.root} is full; free some space" in result.stderr
+
+
+def test_a_platform_that_never_ran_is_waited_for_with_a_warning(run: Callable[..., Result], store: ResourceStore, world) -> None:
+    world.add_model(store)
+    world.running = False
+    world.script = [lambda: store.set_status(MODEL, world.ended("Ready", "served as asked"))]
+    result = run("wait", "model/bot")
+    assert result.exit_code == 0
+    assert "the platform is not running" in result.stderr

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Set
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +260,30 @@ def test_a_knowledge_base_stays_until_its_index_is_gone(reconciler: Reconciler) 
     reconciler.leftovers.away = False  # type: ignore[attr-defined]
     reconciler.pass_once()
     assert reconciler.resources.find("KnowledgeBase", "default", "docs") is None
+
+
+def test_where_there_is_a_limit_a_clean_up_that_cannot_be_done_does_not_hold_a_resource_for_ever(reconciler: Reconciler) -> None:
+    settle(reconciler)
+    reconciler.leftovers.away = True  # type: ignore[attr-defined]
+    reconciler.patience = timedelta(minutes=10)
+    reconciler.resources.request_deletion(("KnowledgeBase", "default", "docs"))  # type: ignore[attr-defined]
+    asked = datetime.now(UTC)
+    reconciler.now = lambda: (asked + timedelta(minutes=9)).isoformat()
+    reconciler.pass_once()
+    assert reconciler.resources.find("KnowledgeBase", "default", "docs") is not None
+    reconciler.now = lambda: (asked + timedelta(minutes=11)).isoformat()
+    reconciler.pass_once()
+    assert reconciler.resources.find("KnowledgeBase", "default", "docs") is None
+
+
+def test_nothing_is_settled_before_every_resource_was_planned_once(reconciler: Reconciler) -> None:
+    reconciler.reconcile(("Model", "default", "bot"))
+    reconciler.jobs.wanted = {"untouched"}  # type: ignore[attr-defined]
+    reconciler.settle(ServingSeen())
+    assert reconciler.jobs.wanted == {"untouched"}  # type: ignore[attr-defined]
+    reconciler.reconcile(("KnowledgeBase", "default", "docs"))
+    reconciler.settle(ServingSeen())
+    assert reconciler.jobs.wanted != {"untouched"}  # type: ignore[attr-defined]
 
 
 def test_only_jobs_that_some_resource_stands_on_are_wanted(reconciler: Reconciler) -> None:

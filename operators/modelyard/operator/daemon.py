@@ -67,20 +67,20 @@ class Daemon:
             processes.end(processes.find(self.settings))
 
     def _loop(self, reconciler: Reconciler, resources: ResourceStore) -> None:
-        revision = -1
-        passed_at = 0.0
+        revision = resources.revision()
+        passed_at = time.monotonic()
         while not self.stopping:
-            now = resources.revision()
-            if now != revision or time.monotonic() - passed_at >= PASS_INTERVAL_S:
-                self._revive()
+            if resources.revision() != revision or time.monotonic() - passed_at >= PASS_INTERVAL_S:
                 self._pass(reconciler)
                 revision, passed_at = resources.revision(), time.monotonic()
             time.sleep(LOOK_INTERVAL_S)
 
     def _pass(self, reconciler: Reconciler) -> None:
+        """One pass. What cannot be done or written down now is tried again: a full disk must not end the platform."""
         try:
+            self._revive()
             reconciler.pass_once()
-        except UnavailableError as error:
+        except (UnavailableError, OSError) as error:
             logger.warning("%s", error)
 
     def _start_children(self) -> None:

@@ -6,6 +6,7 @@ A laptop passes over all resources again and again; a cluster reconciles one at 
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from modelyard.domain.base import digest_of
@@ -53,6 +54,8 @@ class Reconciler:
     platform: Platform
     build_config: Callable[[list[Plan]], Mapping[str, Any]]
     now: Callable[[], str]
+    patience: timedelta | None = None
+    """How long a resource that is being deleted waits for what cannot be cleaned up; None: until it can."""
     plans: dict[Key, Plan] = field(default_factory=dict, init=False)
     """The last plan of each resource: what it stands on and what it wants served."""
     _applied: str = field(default="", init=False)
@@ -96,8 +99,16 @@ class Reconciler:
                 self._carry_out(step, resource)
             except ModelyardError as error:
                 self.resources.record_event(resource.key, "Warning", type(step).__name__, str(error))
-                break
+                if not (isinstance(step, RemoveIndex) and self._has_waited(resource)):
+                    break
         return wanted
+
+    def _has_waited(self, resource: Resource) -> bool:
+        """Whether a resource has waited long enough for its clean-up: it must not stay for ever because a store is gone."""
+        since = resource.metadata.deletion_timestamp
+        if self.patience is None or not since:
+            return False
+        return datetime.fromisoformat(self.now()) - datetime.fromisoformat(since) > self.patience
 
     def _observe(self, resource: Resource, jobs: Mapping[str, JobSeen], serving: ServingSeen) -> Observed:
         namespace = resource.metadata.namespace

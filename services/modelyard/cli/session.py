@@ -1,5 +1,6 @@
 """What every command is given: settings, consoles, time, and the resources of the platform. No command knows where they come from."""
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -43,6 +44,8 @@ class Session:
     sleep: Callable[[float], None] = time.sleep
     is_running: Callable[[Settings], bool] = is_locked
     """Whether the platform of these settings runs."""
+    free_bytes: Callable[[Path], int] = lambda folder: shutil.disk_usage(folder).free
+    """Room on the disk of a folder."""
 
     @cached_property
     def store(self) -> "ResourceStore":
