@@ -82,6 +82,11 @@ BAD = [
         GOOD.replace("  cpu: {", "  CPU: {"), "the profile name 'CPU' is not usable", id="a profile that cannot be in a pod's name"
     ),
     pytest.param(GOOD.replace("{CPU: 4}", "{GPU: 1}"), "profiles.cpu: rayResources has no CPU", id="a profile without CPUs for Ray"),
+    pytest.param(
+        GOOD + "network: {destinations: [{cidr: 10.0.0.0/8, namespace: milvus, ports: [443]}]}\n",
+        "network.destinations[0]: a destination is one place; give exactly one of cidr, namespace",
+        id="a destination in two places",
+    ),
     pytest.param("- image\n", "are not a mapping", id="a list"),
     pytest.param(GOOD + "---\n" + GOOD, "have 2 documents; leave one", id="two documents"),
     pytest.param("", "have 0 documents; leave one", id="an empty file"),

@@ -90,6 +90,36 @@ class SecretKey(Spec):
     """Start without the value when it is not there."""
 
 
+class Destination(Spec):
+    """Where pods may connect to. Exactly one of a range of addresses and a namespace."""
+
+    cidr: str | None = Field(default=None, pattern=r"^[0-9a-fA-F:.]+/[0-9]+$")
+    """`10.0.0.0/8`."""
+    namespace: Name | None = None
+    """All pods of a namespace."""
+    ports: list[Annotated[int, Field(ge=1, le=65535)]] = Field(min_length=1)
+    """TCP."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if (self.cidr is None) == (self.namespace is None):
+            raise ValueError("a destination is one place; give exactly one of cidr, namespace")
+        return self
+
+
+class Network(Spec):
+    """Who may talk to the pods, and whom they may talk to. Names cannot be told in a NetworkPolicy, so places are given."""
+
+    operator_namespaces: list[Name] = ["modelyard", "kuberay"]
+    """Of this operator and of KubeRay's, which reach the dashboard and the gateway."""
+    client_namespaces: list[Name] = []
+    """Whose pods reach the gateway, beside those of the namespace itself: an ingress controller."""
+    metrics_namespaces: list[Name] = []
+    """Whose pods reach the metrics: Prometheus."""
+    destinations: list[Destination] = [Destination(cidr="0.0.0.0/0", ports=[443])]
+    """The store, Milvus, the hub, and the Kubernetes API for the autoscaler; name lookups are always allowed."""
+
+
 class ClusterSettings(Spec):
     """How jobs and engines run on this cluster."""
 
@@ -133,6 +163,8 @@ class ClusterSettings(Spec):
     machines twice for a while; `None` changes nothing until somebody deletes the RayCluster."""
     auth_token_secret: SecretName | None = None
     """A Secret with Ray's token under `auth_token`; without it, KubeRay makes one for each RayCluster."""
+    network: Network | None = None
+    """Fences pods in with NetworkPolicies; without it, there are none."""
     namespaces: list[Name] = []
     """Whose resources are looked after; empty: all."""
     cleanup_patience_s: float = Field(default=300.0, ge=0)
