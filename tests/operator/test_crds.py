@@ -107,7 +107,8 @@ def test_columns_and_selectors_lead_somewhere(kind: str) -> None:
 
 
 def test_the_metadata_is_left_to_kubernetes() -> None:
-    assert {kind: root_of(kind)["properties"]["metadata"] for kind in KINDS} == dict.fromkeys(KINDS, {"type": "object"})
+    name = {"type": "object", "properties": {"name": {"type": "string", "maxLength": 253}}}
+    assert {kind: root_of(kind)["properties"]["metadata"] for kind in KINDS} == dict.fromkeys(KINDS, name)
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)
@@ -151,23 +152,26 @@ BOLT = {
         "size": {"description": "At least 3. Default: 8.", "type": "integer", "minimum": 3, "default": 8},
         "coating": {"description": 'What keeps "rust" away.', "type": "string", "enum": ["zinc", "none"]},
     },
-    "x-kubernetes-validations": [{"rule": "true", "messageExpression": "'no'"}],
+    "x-kubernetes-validations": [{"rule": "true", "message": "no"}],
 }
 
 
 def test_a_spec_becomes_a_structural_schema() -> None:
-    assert build_schema(Plate, {"Bolt": [Rule("true", "'no'")], "Plate": [Rule("false", "'yes'")]}) == {
+    assert build_schema(Plate, {"Bolt": [Rule("true", "no")], "Plate": [Rule("false", "{} of 100 %; go", ("1",))]}) == {
         "description": "A plate.",
         "type": "object",
         "required": ["name"],
-        "x-kubernetes-validations": [{"rule": "false", "messageExpression": "'yes'"}],
+        "x-kubernetes-validations": [{"rule": "false", "messageExpression": '"%s of 100 %%; go".format([dyn(1)])'}],
         "properties": {
             "name": {
                 "description": "Lower-case letters.",
                 "type": "string",
                 "maxLength": 253,
                 "x-kubernetes-validations": [
-                    {"rule": 'self.matches("^[a-z]+$")', "messageExpression": '"\'" + self + "\'" + "; give Lower-case letters"'}
+                    {
+                        "rule": 'self.matches("^[a-z]+$")',
+                        "messageExpression": "\"it is '%s'; give Lower-case letters\".format([dyn(self)])",
+                    }
                 ],
             },
             "mass": {
@@ -179,7 +183,7 @@ def test_a_spec_becomes_a_structural_schema() -> None:
                 "exclusiveMaximum": True,
                 "default": 1,
             },
-            "bolt": {"description": "How two plates are held.", **BOLT, "default": {}},
+            "bolt": {"description": "How two plates are held.", **BOLT, "default": {"size": 8}},
             "other": {"description": "A second one.", **BOLT, "default": {"size": 10}},
             "holes": {
                 "description": "Default: all.",

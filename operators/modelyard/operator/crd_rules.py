@@ -10,62 +10,57 @@ from modelyard.operator.structural import Rule
 
 LONGEST_S = f"{BOUNDS_S[-1]:.1f}"
 
-NO_SUITE = "!self.suites.exists(s, s.name == g.metric.split('.')[0])"
-TWICE = "self.suites.filter(t, t.name == s.name).size()"
+BATCH = "self.hyperparameters.batchSize"
+PER_PASS = "(self.hyperparameters.microBatchSize * self.workers.count)"
+
+COMPARISONS = (
+    "[has(self.atLeast) ? 'atLeast' : '', has(self.atMost) ? 'atMost' : '', has(self.notWorseThan) ? 'notWorseThan' : '',"
+    " has(self.betterThan) ? 'betterThan' : ''].filter(c, c != '')"
+)
+
+ITS_SUITE_IS_THERE = "self.suites.exists(s, s.name == g.metric.split('.')[0])"
+SUITES_OF_TWICE = "self.suites.filter(s, self.suites.filter(t, t.name == s.name).size() > 1)"
+BARS_ON_BASE = "self.evaluation.gate.filter(g, has(g.betterThan) && g.betterThan == 'base')"
+RULES_OF_TWICE = "self.abortIf.filter(a, self.abortIf.filter(b, b.metric == a.metric).size() > 1)"
 
 SUITE_RULES = (
     Rule(
         rule="self.suites.all(s, self.suites.exists_one(t, t.name == s.name))",
-        message=(
-            f'self.suites.filter(s, {TWICE} > 1).map(s, "suite \'" + s.name + "\' is given " + string({TWICE})'
-            ' + " times; give each suite a name of its own")[0]'
-        ),
+        text="suite '{}' is given {} times; give each suite a name of its own",
+        values=(f"{SUITES_OF_TWICE}[0].name", f"self.suites.filter(s, s.name == {SUITES_OF_TWICE}[0].name).size()"),
         validator="_gate_fits",
     ),
     Rule(
-        rule="self.gate.all(g, self.suites.exists(s, s.name == g.metric.split('.')[0]))",
-        message=(
-            f'"gate metric \'" + self.gate.filter(g, {NO_SUITE})[0].metric'
-            ' + "\' names no suite; write SUITE.METRIC with one of [\'" + self.suites.map(s, s.name).join("\', \'") + "\']"'
-        ),
+        rule=f"self.gate.all(g, {ITS_SUITE_IS_THERE})",
+        text="gate metric '{}' names no suite; write SUITE.METRIC with one of {}",
+        values=(f"self.gate.filter(g, !{ITS_SUITE_IS_THERE})[0].metric", "self.suites.map(s, s.name)"),
         validator="_gate_fits",
     ),
 )
-
-COMPARISONS = (
-    '[has(self.atLeast) ? "atLeast" : "", has(self.atMost) ? "atMost" : "", has(self.notWorseThan) ? "notWorseThan" : "", '
-    'has(self.betterThan) ? "betterThan" : ""].filter(c, c != "")'
-)
-
-PER_PASS = "(self.hyperparameters.microBatchSize * self.workers.count)"
-BATCH = "self.hyperparameters.batchSize"
 
 RULES: Mapping[str, Sequence[Rule]] = {
     "FineTune": (
         Rule(
             # A factor below 1 is refused by its own bound; dividing by it would add a second complaint.
             rule=f"{PER_PASS} < 1 || {BATCH} % {PER_PASS} == 0",
-            message=(
-                f'"batchSize " + string({BATCH}) + " is not a multiple of microBatchSize × workers.count = " + string({PER_PASS})'
-                f' + "; set batchSize to " + string({BATCH} < {PER_PASS} ? {PER_PASS} : {BATCH} / {PER_PASS} * {PER_PASS})'
-            ),
+            text="batchSize {} is not a multiple of microBatchSize × workers.count = {}; set batchSize to {}",
+            values=(BATCH, PER_PASS, f"{BATCH} < {PER_PASS} ? {PER_PASS} : {BATCH} / {PER_PASS} * {PER_PASS}"),
             validator="_batch_divides",
         ),
     ),
     "Replicas": (
         Rule(
             rule="self.min <= self.max",
-            message='"min " + string(self.min) + " is above max " + string(self.max) + "; lower min or raise max"',
+            text="min {} is above max {}; lower min or raise max",
+            values=("self.min", "self.max"),
             validator="_ordered",
         ),
     ),
     "Gate": (
         Rule(
             rule=f"{COMPARISONS}.size() == 1",
-            message=(
-                f'"gate on \'" + self.metric + "\' has " + ({COMPARISONS}.size() == 0 ? "no comparison" : {COMPARISONS}.join(", "))'
-                ' + "; give exactly one of atLeast, atMost, notWorseThan, betterThan"'
-            ),
+            text="gate on '{}' has {}; give exactly one of atLeast, atMost, notWorseThan, betterThan",
+            values=("self.metric", f"{COMPARISONS}.size() == 0 ? dyn('no comparison') : dyn({COMPARISONS})"),
             validator="_one_comparison",
         ),
     ),
@@ -73,51 +68,45 @@ RULES: Mapping[str, Sequence[Rule]] = {
     "EvaluationSpec": SUITE_RULES,
     "ModelSpec": (
         Rule(
-            rule=(
-                "has(self.fineTune) || !has(self.evaluation) || self.evaluation.gate.all(g, !has(g.betterThan) || g.betterThan != 'base')"
-            ),
-            message=(
-                "\"gate on '\" + self.evaluation.gate.filter(g, has(g.betterThan) && g.betterThan == 'base')[0].metric"
-                ' + "\' compares with the base, but there is no fineTune; use atLeast"'
-            ),
+            rule=f"has(self.fineTune) || !has(self.evaluation) || {BARS_ON_BASE}.size() == 0",
+            text="gate on '{}' compares with the base, but there is no fineTune; use atLeast",
+            values=(f"{BARS_ON_BASE}[0].metric",),
             validator="_base_is_not_its_own_bar",
         ),
     ),
     "ModelVersionSpec": (
         Rule(
             rule="self == oldSelf",
-            message='"the spec of a ModelVersion never changes; change its Model, and the operator makes another version"',
+            text="the spec of a ModelVersion never changes; change its Model, and the operator makes another version",
         ),
     ),
     "Chunking": (
         Rule(
             rule="self.overlapTokens <= self.maxTokens / 2",
-            message=(
-                '"overlapTokens " + string(self.overlapTokens) + " is more than half of maxTokens " + string(self.maxTokens)'
-                ' + "; set it to at most " + string(self.maxTokens / 2)'
-            ),
+            text="overlapTokens {} is more than half of maxTokens {}; set it to at most {}",
+            values=("self.overlapTokens", "self.maxTokens", "self.maxTokens / 2"),
             validator="_overlap_is_smaller",
         ),
     ),
     "AbortRule": (
         Rule(
             rule="self.metric != 'error_rate' || self.above < 1.0",
-            message=('"error_rate never goes above " + string(self.above) + "; write a share of the requests, such as 0.01 for 1 %"'),
+            text="error_rate never goes above {}; write a share of the requests, such as 0.01 for 1 %",
+            values=("self.above",),
             validator="_can_be_broken",
         ),
         Rule(
             rule=f"self.metric == 'error_rate' || self.above < {LONGEST_S}",
-            message=(
-                f'self.metric + " is not measured above " + string({LONGEST_S}) + " s; write less than " + string({LONGEST_S})'
-                ' + " instead of " + string(self.above)'
-            ),
+            text="{} is not measured above {} s; write less than {} instead of {}",
+            values=("self.metric", LONGEST_S, LONGEST_S, "self.above"),
             validator="_can_be_broken",
         ),
     ),
     "Rollout": (
         Rule(
-            rule="self.steps.all(a, self.steps.exists_one(b, a == b)) && self.steps.isSorted()",
-            message='"the percentages are not in ascending order; write them so, each once"',
+            rule="self.steps.isSorted() && self.steps.all(a, self.steps.exists_one(b, a == b))",
+            text="{} is not in ascending order; write the percentages so, each once",
+            values=("self.steps",),
             validator="_ascending",
         ),
         Rule(
@@ -126,16 +115,14 @@ RULES: Mapping[str, Sequence[Rule]] = {
                 "!self.interval.matches('^([0-9]+([.][0-9]+)?[dhms])+$') || (self.interval.contains('d')"
                 " ? self.interval.matches('[1-9]') : duration(self.interval) >= duration('1s'))"
             ),
-            message='self.interval + " is shorter than 1s; write at least 1s"',
+            text="{} is shorter than 1s; write at least 1s",
+            values=("self.interval",),
             validator="_long_enough",
         ),
         Rule(
-            rule="self.abortIf.all(a, self.abortIf.exists_one(b, a.metric == b.metric))",
-            message=(
-                "self.abortIf.filter(a, self.abortIf.filter(b, a.metric == b.metric).size() > 1).map(a, a.metric"
-                ' + " has " + string(self.abortIf.filter(b, a.metric == b.metric).size())'
-                ' + " rules; keep the one with the lowest `above`")[0]'
-            ),
+            rule="self.abortIf.all(a, self.abortIf.exists_one(b, b.metric == a.metric))",
+            text="{} has {} rules; keep the one with the lowest `above`",
+            values=(f"{RULES_OF_TWICE}[0].metric", f"self.abortIf.filter(a, a.metric == {RULES_OF_TWICE}[0].metric).size()"),
             validator="_one_rule_a_metric",
         ),
     ),
@@ -144,12 +131,10 @@ RULES: Mapping[str, Sequence[Rule]] = {
 
 NAME_RULES = (
     Rule(
-        # The API server itself allows the characters of a DNS name, up to 253 of them.
+        # The API server itself sees to the other characters, but allows dots and 253 characters.
         rule="self.metadata.name.size() <= 63 && !self.metadata.name.contains('.')",
-        message=(
-            '"metadata.name is \'" + self.metadata.name + "\', " + string(self.metadata.name.size())'
-            ' + " characters; give lower-case letters, digits and `-`, at most 63 characters"'
-        ),
+        text="metadata.name is '{}', {} characters; give lower-case letters, digits and `-`, at most 63 characters",
+        values=("self.metadata.name", "self.metadata.name.size()"),
     ),
 )
 """At the root of every kind: names become labels, versions and served names."""

@@ -192,7 +192,8 @@ def _build_root(kind: str) -> dict[str, Any]:
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
-            "metadata": {"type": "object"},
+            # Kubernetes has this bound by itself, but takes the cost of a rule only from what is written here.
+            "metadata": {"type": "object", "properties": {"name": {"type": "string", "maxLength": 253}}},
             "spec": build_schema(_part(resource, "spec"), RULES),
             "status": build_status_schema(_part(resource, "status")),
         },

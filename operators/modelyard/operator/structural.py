@@ -36,14 +36,22 @@ class Rule:
     """One CEL rule."""
 
     rule: str
-    message: str
-    """A CEL expression that gives the text: the value and the remedy."""
+    text: str
+    """What is wrong and the remedy, with `{}` for each value."""
+    values: tuple[str, ...] = ()
+    """CEL expressions."""
     validator: str = ""
     """The pydantic validator of the same class that says the same; empty where Kubernetes alone needs the rule."""
 
     def wire(self) -> dict[str, str]:
-        """As it stands in `x-kubernetes-validations`."""
-        return {"rule": self.rule, "messageExpression": self.message}
+        """As it stands in `x-kubernetes-validations`.
+
+        The message is one `format`: the API server cannot bound a text that is put together by `+`, and refuses it.
+        """
+        if not self.values:
+            return {"rule": self.rule, "message": self.text}
+        template = json.dumps(self.text.replace("%", "%%").replace("{}", "%s"), ensure_ascii=False)
+        return {"rule": self.rule, "messageExpression": f"{template}.format([{', '.join(f'dyn({value})' for value in self.values)}])"}
 
 
 def build_schema(spec: type[Spec], rules: Mapping[str, Sequence[Rule]]) -> Schema:
@@ -93,7 +101,7 @@ class _Converter:
         if rules:
             schema["x-kubernetes-validations"] = [rule.wire() for rule in rules]
         if self._defaults and node.get("default") is not None:
-            schema["default"] = _least(node["default"], schema)
+            schema["default"] = _present(node["default"])
         description = self._describe(node, schema)
         return {"description": description, **schema} if description else schema
 
@@ -133,8 +141,7 @@ class _Converter:
         """The rules of the class behind a node, or the rule that its pattern becomes: a pattern alone has no words."""
         if self._defaults and "pattern" in node:
             schema.setdefault("maxLength", MAX_PATTERNED)
-            pattern, remedy = json.dumps(node["pattern"]), json.dumps(f"; give {expected(node)}", ensure_ascii=False)
-            return [Rule(f"self.matches({pattern})", f'"\'" + self + "\'" + {remedy}')]
+            return [Rule(f"self.matches({json.dumps(node['pattern'])})", f"it is '{{}}'; give {expected(node)}", ("self",))]
         referred = [option for option in (given, *given.get("anyOf", ())) if "$ref" in option]
         name = _referred(referred[0]) if referred else self._name if given is self._root else ""
         return list(self._rules.get(name, ()))
@@ -176,15 +183,11 @@ def _list_type(items: Schema) -> Schema:
     return {}
 
 
-def _least(value: Any, schema: Schema) -> Any:
-    """A default without what the defaults below it give anyway: `{}` for most objects."""
-    if isinstance(value, Mapping) and "properties" in schema:
-        below = schema["properties"]
-        least = {name: _least(given, below[name]) for name, given in value.items() if given is not None}
-        return {name: given for name, given in least.items() if "default" not in below[name] or below[name]["default"] != given}
-    if isinstance(value, Mapping):
-        return {name: _short(given) for name, given in value.items()}
-    return _short(value)
+def _present(default: Any) -> Any:
+    """A default in full: the rules are tried on it before the defaults below it are filled in."""
+    if isinstance(default, Mapping):
+        return {name: _present(value) for name, value in default.items() if value is not None}
+    return _short(default)
 
 
 def _short(value: Any) -> Any:
