@@ -340,3 +340,11 @@ def test_relative_uris_become_absolute() -> None:
     assert isinstance(evaluation, Evaluation) and evaluation.spec.suites[0].uri == "s3://yard/t.jsonl"
     assert isinstance(knowledge_base, KnowledgeBase)
     assert [source.uri for source in knowledge_base.spec.sources] == ["file:///home/me/yard/my docs", "file:///srv/docs"]
+
+
+def test_relative_uris_of_an_evaluation_beside_a_rollout_become_absolute() -> None:
+    evaluation = "{suites: [{name: t, uri: live.jsonl}], gate: [{metric: t.score, atLeast: 0.5}]}"
+    (found,) = parse_documents(MODEL + f"  serving: {{rollout: {{steps: [10], evaluation: {evaluation}}}}}\n", "m.yaml")
+    model = resolve_paths(found, PurePosixPath("/home/me/yard"))
+    assert isinstance(model, Model) and model.spec.serving and model.spec.serving.rollout and model.spec.serving.rollout.evaluation
+    assert model.spec.serving.rollout.evaluation.suites[0].uri == "file:///home/me/yard/live.jsonl"

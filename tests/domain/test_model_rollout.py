@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from modelyard.domain.evaluation import Score
 from modelyard.domain.figures import VersionFigures
 from modelyard.domain.job import EvaluateResult, FetchResult, TrainResult
@@ -55,7 +57,10 @@ class World:
     dataset: str = "1" * 64
     """Also the digest of the adapter that is trained on it."""
     scores: dict[str, float] = field(default_factory=dict)
-    """Adapter digest → score; 0.5 without one."""
+    """Adapter digest, or suite and adapter digest as `SUITE/DIGEST` → score; 0.5 without one."""
+    undone: dict[str, JobSeen] = field(default_factory=dict)
+    """Suite → how a job that asks it is now, instead of done."""
+    problems: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, JobSeen] = field(default_factory=dict)
     versions: dict[str, ModelVersion] = field(default_factory=dict)
     figures: dict[str, VersionFigures] = field(default_factory=dict)
@@ -66,11 +71,13 @@ class World:
 
     def plan(self) -> Plan:
         digests = {uri: self.dataset if uri == "file:///train.jsonl" else "e" * 64 for uri, _ in inputs_of(self.resource)}
+        digests = {uri: digest for uri, digest in digests.items() if uri not in self.problems}
         seen = Observed(
             platform=Platform(store="file:///store", milvus_uri=""),
             now=f"2026-01-01T00:{self.minute:02}:00Z",
             jobs=self.jobs,
             digests=digests,
+            problems=self.problems,
             apps={name: AppSeen("running") for name in ("gateway", *(engine.name for engine in self.engines))},
             answering=self.answering,
             figures=self.figures,
@@ -96,7 +103,8 @@ class World:
     def _carry_out(self, step: Any) -> None:
         match step:
             case RunJob(job):
-                self.jobs[job_name(job)] = JobSeen("succeeded", result=self._result(job))
+                undone = [self.undone[suite.name] for suite in getattr(job, "suites", []) if suite.name in self.undone]
+                self.jobs[job_name(job)] = undone[0] if undone else JobSeen("succeeded", result=self._result(job))
             case CreateVersion(name, spec):
                 self.versions[name] = ModelVersion(metadata=Metadata(name=name), spec=spec)
             case SetVersionStatus(name, status):
@@ -113,10 +121,13 @@ class World:
             case "train":
                 return TrainResult(digest=job.dataset_digest, steps=1, loss=0.1, tokens=1).model_dump_json()
             case "evaluate":
-                value = self.scores.get(job.adapter_digest, 0.5)
-                score = Score(metric="records.score", value=value, low=value, high=value, rows=9)
-                return EvaluateResult(scores=[score], attempts=[], seconds=1).model_dump_json()
+                scores = [self._score(suite.name, job.adapter_digest) for suite in job.suites]
+                return EvaluateResult(scores=scores, attempts=[], seconds=1).model_dump_json()
         raise AssertionError(job.kind)
+
+    def _score(self, suite: str, adapter: str) -> Score:
+        value = self.scores.get(f"{suite}/{adapter}", self.scores.get(adapter, 0.5))
+        return Score(metric=f"{suite}.score", value=value, low=value, high=value, rows=9)
 
     def train_anew(self, dataset: str) -> str:
         """The dataset changes; returns the version that comes of it."""
@@ -291,3 +302,72 @@ def test_without_a_rollout_a_version_takes_everything_at_once_and_can_be_undone(
     wanted = world.settle()
     assert {route.name: route.adapter for route in wanted.routes} == {"bot": "1" * 64, own(first): "1" * 64, "bot:base": ""}
     assert (world.resource.status.phase, world.condition("Ready").reason) == ("Rejected", "RolledBack")
+
+
+ONLINE = {
+    "steps": [10],
+    "interval": "5m",
+    "evaluation": {
+        "suites": [{"name": "live", "uri": "file:///live.jsonl"}],
+        "gate": [{"metric": "live.score", "notWorseThan": "active"}, {"metric": "live.score", "betterThan": "base", "margin": 0.1}],
+    },
+}
+"""The base scores 0.2, the version before 0.6."""
+
+
+def online(score: float, undone: JobSeen | None = None, problem: str = "") -> World:
+    """A world five minutes after its second version, of this score, began to take over."""
+    world = World(model(rollout=ONLINE), scores={"live/": 0.2, f"live/{'1' * 64}": 0.6, f"live/{'2' * 64}": score})
+    world.undone = {"live": undone} if undone else {}
+    world.problems = {"file:///live.jsonl": problem} if problem else {}
+    world.settle()
+    world.train_anew("2" * 64)
+    world.minute = 5
+    world.settle()
+    return world
+
+
+@pytest.mark.parametrize(
+    ("world", "phase", "message"),
+    [
+        pytest.param(online(0.7), "Promoted", "held 1 step", id="as good as asked: promoted"),
+        pytest.param(
+            online(0.4),
+            "RolledBack",
+            "live.score 0.4 (0.4 to 0.4) is worse than the active version's 0.6 (0.6 to 0.6) at 10 %",
+            id="a missed bar: taken back",
+        ),
+        pytest.param(
+            online(0.7, undone=JobSeen("running")),
+            "Progressing",
+            "step 1 of 1: 10 % of the requests for 5m; its time is over, and it waits for its evaluation",
+            id="no step ends before the scores are there",
+        ),
+        pytest.param(
+            online(0.7, undone=JobSeen("failed", message="out of memory")),
+            "Progressing",
+            "step 1 of 1: 10 % of the requests for 5m; its time is over, and it waits for its evaluation: out of memory",
+            id="a job that failed is told",
+        ),
+        pytest.param(
+            online(0.7, problem="there is no such file"),
+            "Progressing",
+            "step 1 of 1: 10 % of the requests for 5m; its time is over, and it waits for its evaluation: there is no such file",
+            id="rows that are missing are told",
+        ),
+    ],
+)
+def test_an_evaluation_beside_the_rollout(world: World, phase: str, message: str) -> None:
+    rollout = world.resource.status.rollout
+    assert rollout is not None and (rollout.phase, rollout.message) == (phase, message)
+
+
+def test_the_scores_are_kept_with_the_figures_of_the_step() -> None:
+    rollout = online(0.7).resource.status.rollout
+    assert rollout is not None and rollout.analyses[0].figures == {"live.score": 0.7}
+
+
+def test_the_evaluation_begins_with_the_first_step_and_its_jobs_stay_wanted() -> None:
+    world = online(0.7, undone=JobSeen("running"))
+    running = {name for name, seen in world.jobs.items() if seen.phase == "running"}
+    assert len(running) == 3 and running <= world.plan().jobs

@@ -30,6 +30,16 @@ def test_a_rollout_as_people_write_it() -> None:
         pytest.param({"steps": [10], "interval": "0.5s"}, "interval: 0.5s is shorter than 1s; write at least 1s", id="too short"),
         pytest.param({"steps": [10], "minRequests": -1}, "minRequests is -1; give a whole number, at least 0", id="a negative count"),
         pytest.param(
+            {"steps": [10], "evaluation": {"suites": [{"name": "a", "uri": "x"}], "gate": [{"metric": "b.score", "atLeast": 1}]}},
+            "gate metric 'b.score' names no suite; write SUITE.METRIC with one of ['a']",
+            id="a gate on a suite that is not there",
+        ),
+        pytest.param(
+            {"steps": [10], "evaluation": {"suites": [{"name": "a", "uri": "x"}], "gate": []}},
+            "evaluation.gate is an empty list; give a list with at least 1",
+            id="an evaluation that nothing follows from",
+        ),
+        pytest.param(
             {"steps": [10], "abortIf": [{"metric": "p95_latency", "above": 2}]},
             "did you mean p95_latency_seconds?",
             id="a metric that there is not",

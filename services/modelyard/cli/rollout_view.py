@@ -33,7 +33,8 @@ def rollout_parts(model: Model, now: datetime) -> Iterator[RenderableType]:
         if value:
             yield Text.assemble((f"{name + ':':<12}", "bold"), value)
     if rollout.analyses:
-        measured = [metric for metric in METRICS if any(metric in analysis.figures for analysis in rollout.analyses)]
+        figures = dict.fromkeys([*METRICS, *(metric for analysis in rollout.analyses for metric in analysis.figures)])
+        measured = [metric for metric in figures if any(metric in analysis.figures for analysis in rollout.analyses)]
         rows = [
             [
                 str(analysis.step),

@@ -81,6 +81,8 @@ def resolve_paths(resource: Resource, folder: PurePath) -> Resource:
                 spec["fineTune"]["dataset"]["uri"] = absolute(model.fine_tune.dataset.uri)
             if model.evaluation:
                 spec["evaluation"]["suites"] = suites(model.evaluation.suites)
+            if model.serving and model.serving.rollout and model.serving.rollout.evaluation:
+                spec["serving"]["rollout"]["evaluation"]["suites"] = suites(model.serving.rollout.evaluation.suites)
         case Evaluation(spec=evaluation):
             spec["suites"] = suites(evaluation.suites)
         case KnowledgeBase(spec=knowledge_base):

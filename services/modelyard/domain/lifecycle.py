@@ -32,7 +32,9 @@ def inputs_of(resource: Resource) -> list[tuple[str, tuple[str, ...]]]:
         case Model(spec=spec):
             datasets = [spec.fine_tune.dataset.uri] if spec.fine_tune else []
             suites = suite_inputs(spec.evaluation.suites) if spec.evaluation else {}
-            return [(uri, ()) for uri in [*datasets, *suites.values()]]
+            rollout = spec.serving.rollout if spec.serving else None
+            online = suite_inputs(rollout.evaluation.suites) if rollout and rollout.evaluation else {}
+            return [(uri, ()) for uri in [*datasets, *suites.values(), *online.values()]]
         case Evaluation(spec=spec):
             return [(uri, ()) for uri in suite_inputs(spec.suites).values()]
         case KnowledgeBase(spec=spec):

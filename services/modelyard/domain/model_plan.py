@@ -1,6 +1,7 @@
 """The plan of a Model: fetch → version → train → evaluate → gate → roll out → serve → retire. Pure."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from modelyard.domain.evaluation import Score, Verdict, suite_inputs
 from modelyard.domain.gate import judge
@@ -17,6 +18,7 @@ from modelyard.domain.observed import (
     SetVersionStatus,
 )
 from modelyard.domain.rollout import RolloutStatus
+from modelyard.domain.rollout_evaluation import evaluate_online
 from modelyard.domain.rollout_plan import RolloutState, Situation, plan_rollout, read_request
 from modelyard.domain.routing import build_engines, build_routes
 from modelyard.domain.serving import GATEWAY_APP, Route
@@ -230,12 +232,24 @@ class _ModelPlan:
             figures=self.seen.figures,
             request=read_request(self.model.metadata.annotations),
         )
-        return plan_rollout(former, situation)
+        return self._evaluate_online(plan_rollout(former, situation), situation)
+
+    def _evaluate_online(self, state: RolloutState, situation: Situation) -> RolloutState:
+        """The state once the version that takes over was judged by the evaluation beside the rollout, if one is asked for."""
+        evaluation = situation.rollout.evaluation if situation.rollout else None
+        if evaluation is None or state.status is None or not state.status.live or state.status.step == 0:
+            return state
+        active, version = (self._current(name) for name in (state.active, state.status.version))
+        return plan_rollout(state, replace(situation, evaluated=evaluate_online(evaluation, version, active, self.draft)))
 
     def _loaded(self, state: RolloutState) -> list[ModelVersion]:
         """The versions that are loaded, the active one first, each with its status as this plan leaves it."""
         names = dict.fromkeys([state.active, state.status.beside(self.seen.now) if state.status else ""])
-        return [self.versions[name].model_copy(update={"status": self.statuses[name]}) for name in names if name in self.versions]
+        return [self._current(name) for name in names if name in self.versions]
+
+    def _current(self, name: str) -> ModelVersion:
+        """A version with its status as this plan leaves it."""
+        return self.versions[name].model_copy(update={"status": self.statuses[name]})
 
     def _serve(self, routes: tuple[Route, ...], state: RolloutState) -> None:
         """State whether the desired version answers; nothing to do here, routes are carried out for all models at once."""

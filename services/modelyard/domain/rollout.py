@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from modelyard.domain.base import Spec
 from modelyard.domain.durations import parse_duration, seconds_between
+from modelyard.domain.evaluation import MAX_GATES, MAX_SUITES, Gate, Suite, check_suites
 from modelyard.domain.figures import BOUNDS_S, METRICS, Metric, VersionFigures
 
 COMMAND_ANNOTATION = "modelyard.io/rollout"
@@ -42,6 +43,24 @@ class AbortRule(Spec):
         return self
 
 
+class OnlineEvaluation(Spec):
+    """What the new version is asked while it serves.
+
+    It is scored from its weights, as before its gate, and anew whenever the rows of a suite change: a suite may be a
+    growing sample of what people really ask.
+    """
+
+    suites: list[Suite] = Field(min_length=1, max_length=MAX_SUITES)
+    """What the new version is asked; each name at most once."""
+    gate: list[Gate] = Field(min_length=1, max_length=MAX_GATES)
+    """The bars that it must clear, all of them; `active` is the version that it takes over from."""
+
+    @model_validator(mode="after")
+    def _gate_fits(self) -> Self:
+        check_suites(self.suites, self.gate)
+        return self
+
+
 class Rollout(Spec):
     """How a new version takes over from the one before: by steps, each judged by the figures of the new version.
 
@@ -57,6 +76,8 @@ class Rollout(Spec):
     """Requests to the new version that a step waits for before it is judged, by time or by a rule; 0: time alone counts."""
     abort_if: list[AbortRule] = Field(default=[], max_length=len(METRICS))
     """Any of these takes the version back at once, and it is not tried again."""
+    evaluation: OnlineEvaluation | None = None
+    """No step ends before this is scored; a missed bar takes the version back."""
 
     @property
     def interval_s(self) -> float:

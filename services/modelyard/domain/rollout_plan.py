@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from modelyard.domain.durations import seconds_between
+from modelyard.domain.evaluation import Verdict
 from modelyard.domain.figures import VersionFigures, rounded
 from modelyard.domain.rollout import (
     COMMAND_ANNOTATION,
@@ -28,6 +29,16 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Evaluated:
+    """What the evaluation beside a rollout gave."""
+
+    verdict: Verdict | None = None
+    """None: it is not scored yet."""
+    message: str = ""
+    """Why it is not, for people; empty while it is on its way."""
+
+
+@dataclass(frozen=True)
 class Situation:
     """The world around the rollout of one model."""
 
@@ -44,6 +55,8 @@ class Situation:
     figures: Mapping[str, VersionFigures] | None = None
     """Counters by version."""
     request: Request | None = None
+    evaluated: Evaluated = Evaluated()
+    """Of the version that takes over; only looked at where the rollout asks for an evaluation."""
 
 
 @dataclass(frozen=True)
@@ -177,12 +190,16 @@ class _Move:
         if window is None:  # another gateway counts from zero, so the step begins anew
             return self._with(status, snapshot=VersionFigures(), since=self.world.now)
         enough = window.requests >= rollout.min_requests
+        verdict = self.world.evaluated.verdict if rollout.evaluation else None
         for rule in rollout.abort_if:
             value = window.figure(rule.metric)
             if enough and value is not None and value > rule.above:
                 seen = f"{rule.metric} {rounded(value):g} is above {rule.above:g}"
                 message = f"{seen} at {status.weight} % ({window.requests} {_plural(window.requests, 'request')})"
-                return self._take_back(_analysed(status, window, passed=False), "RolledBack", message)
+                return self._take_back(_analysed(status, window, verdict, passed=False), "RolledBack", message)
+        if verdict is not None and not verdict.passed:
+            missed = f"{verdict.reason} at {status.weight} %"
+            return self._take_back(_analysed(status, window, verdict, passed=False), "RolledBack", missed)
         elapsed_s = seconds_between(status.since, self.world.now)
         if status.phase == "Paused":
             return self.state
@@ -190,13 +207,20 @@ class _Move:
             return self._with(status, since=self.world.now)
         if elapsed_s < rollout.interval_s or status.version not in self.world.answering:
             return self.state
-        if not enough:
-            waits = f"{_told(status.step, rollout)}; its time is over, and it waits for {rollout.min_requests} requests"
-            return self._with(status, message=waits)
-        held = _analysed(status, window, passed=True)
+        if waits_for := self._waits_for(rollout, enough=enough):
+            return self._with(status, message=f"{_told(status.step, rollout)}; its time is over, and it waits for {waits_for}")
+        held = _analysed(status, window, verdict, passed=True)
         if status.step < len(rollout.steps):
             return self._begin(held, status.step + 1)
         return self._promote(held, f"held {_count(len(held.analyses), 'step')}")
+
+    def _waits_for(self, rollout: Rollout, *, enough: bool) -> str:
+        """What keeps a step that had its time from ending; empty: nothing."""
+        if not enough:
+            return f"{rollout.min_requests} requests"
+        if rollout.evaluation and self.world.evaluated.verdict is None:
+            return f"its evaluation{self.world.evaluated.message and f': {self.world.evaluated.message}'}"
+        return ""
 
     def _window(self, status: RolloutStatus) -> VersionFigures | None:
         """What was counted since the step began; None where the counters began anew."""
@@ -255,8 +279,10 @@ class _Move:
         return replace(self.state, status=status.model_copy(update=changes), rolled_back=kept)
 
 
-def _analysed(status: RolloutStatus, window: VersionFigures, *, passed: bool) -> RolloutStatus:
-    analysis = Analysis(step=status.step, weight=status.weight, requests=window.requests, figures=window.figures(), passed=passed)
+def _analysed(status: RolloutStatus, window: VersionFigures, verdict: Verdict | None, *, passed: bool) -> RolloutStatus:
+    scores = {check.metric: rounded(check.value) for check in (verdict.checks if verdict else []) if check.value is not None}
+    figures = window.figures() | scores
+    analysis = Analysis(step=status.step, weight=status.weight, requests=window.requests, figures=figures, passed=passed)
     return status.model_copy(update={"analyses": [*status.analyses, analysis]})
 
 

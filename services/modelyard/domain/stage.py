@@ -75,14 +75,9 @@ class Draft:
 
     def run(self, job: Job, kind: str, phase: str, max_attempts: int = MAX_ATTEMPTS) -> str | None:
         """The result of a job (JSON), or None after asking for it or stating what it waits for."""
-        name = job_name(job)
-        self.jobs.add(name)
-        seen = self.seen.jobs.get(name)
-        if seen is not None and seen.phase == "succeeded":
+        seen, name = self.ask(job, max_attempts), job_name(job)
+        if seen.phase == "succeeded":
             return seen.result
-        if seen is None or _may_retry(seen, max_attempts):
-            self.steps.append(RunJob(job))
-            seen = JobSeen(phase="queued", attempts=seen.attempts if seen else 0)
         if self.waiting:
             return None  # an earlier job of this chain is what people are told about
         self.job = name
@@ -97,6 +92,17 @@ class Draft:
         else:
             self.wait(kind, phase, seen.reason or "Queued", seen.message or f"job {name} waits for its turn")
         return None
+
+    def ask(self, job: Job, max_attempts: int = MAX_ATTEMPTS) -> JobSeen:
+        """A job as it is once this plan is carried out: asked for if it is missing, or failed and may be tried again."""
+        name = job_name(job)
+        self.jobs.add(name)
+        seen = self.seen.jobs.get(name)
+        if seen is None or _may_retry(seen, max_attempts):
+            if RunJob(job) not in self.steps:
+                self.steps.append(RunJob(job))
+            return JobSeen(phase="queued", attempts=seen.attempts if seen else 0)
+        return seen
 
     def fetch(self, source: Source, role: Literal["causal-lm", "embedding"], kind: str) -> str | None:
         """The digest of fetched weights, or None while they are on their way."""
