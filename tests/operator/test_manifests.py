@@ -4,6 +4,7 @@ from ray.serve.schema import ServeDeploySchema
 
 from modelyard.domain.observed import EngineWanted, Plan
 from modelyard.domain.serving import EmbeddingRoute, KnowledgeBaseRoute, Route
+from modelyard.operator.local import local_place
 from modelyard.operator.manifests import build_serve_config
 
 
@@ -22,7 +23,7 @@ def engine(**changes: object) -> EngineWanted:
 
 
 def build(*plans: Plan) -> dict:
-    return build_serve_config(plans, "file:///store", "http://127.0.0.1:1", 8000, 2)
+    return build_serve_config(plans, local_place("file:///store", "http://127.0.0.1:1", 8000, 2))
 
 
 def test_an_empty_platform_has_a_gateway_and_nothing_else() -> None:

@@ -13,6 +13,7 @@ from modelyard.domain.errors import NotFoundError, UnavailableError
 from modelyard.domain.model import Model, ModelVersion
 from modelyard.domain.observed import AppSeen, Job, JobSeen, Plan, Platform
 from modelyard.domain.resource import Resource
+from modelyard.operator.local import local_place
 from modelyard.operator.manifests import build_serve_config, wanted_names
 from modelyard.operator.ports import ServingSeen
 from modelyard.operator.reconcile import Reconciler
@@ -133,7 +134,7 @@ def reconciler(tmp_path: Path) -> Iterator[Reconciler]:
         store.apply(resource)
 
     def build_config(plans: list[Plan]) -> dict[str, Any]:
-        return build_serve_config(plans, "file:///store", "http://127.0.0.1:1", 8000, 2)
+        return build_serve_config(plans, local_place("file:///store", "http://127.0.0.1:1", 8000, 2))
 
     yield Reconciler(
         resources=store,

@@ -21,7 +21,7 @@ from modelyard.domain.observed import Plan, Platform
 from modelyard.operator import processes
 from modelyard.operator.environment import platform_environment, use_token
 from modelyard.operator.jobs import LocalJobs
-from modelyard.operator.local import LocalInputs, LocalLeftovers
+from modelyard.operator.local import LocalInputs, LocalLeftovers, local_place
 from modelyard.operator.manifests import build_serve_config
 from modelyard.operator.reconcile import Reconciler
 from modelyard.operator.serving import LocalServing
@@ -118,7 +118,7 @@ class Daemon:
         threads = {"OMP_NUM_THREADS": str(cores)}
 
         def build_config(plans: list[Plan]) -> dict[str, object]:
-            return build_serve_config(plans, settings.artifacts_uri, settings.milvus_uri, settings.port, cores)
+            return build_serve_config(plans, local_place(settings.artifacts_uri, settings.milvus_uri, settings.port, cores))
 
         return Reconciler(
             resources=resources,

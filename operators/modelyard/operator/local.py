@@ -1,4 +1,4 @@
-"""What a laptop brings beside jobs and serving: reading inputs, removing leftovers."""
+"""What a laptop brings beside jobs and serving: a place to serve from, reading inputs, removing leftovers."""
 
 import subprocess
 import sys
@@ -7,8 +7,23 @@ from collections.abc import Mapping
 from modelyard.artifacts.content import content_digest, folder_digest
 from modelyard.artifacts.store import ArtifactStore
 from modelyard.domain.errors import UnavailableError
+from modelyard.operator.manifests import Place, shared_options
 
 REMOVE_TIMEOUT_S = 60
+
+
+def local_place(store: str, milvus_uri: str, port: int, threads: int) -> Place:
+    """One machine, reached over loopback only. threads: for the compute of each engine and embedding replica."""
+    return Place(
+        store=store,
+        milvus_uri=milvus_uri,
+        http_host="127.0.0.1",
+        http_port=port,
+        proxy_location="HeadOnly",
+        gateway_options=shared_options(1),
+        retrieval_options=shared_options(threads),
+        engine_options=lambda profile: shared_options(threads),
+    )
 
 
 class LocalInputs:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from modelyard.domain.base import Spec
+from modelyard.domain.figures import VersionFigures
 from modelyard.domain.model import ModelVersion
 from modelyard.domain.observed import AppSeen, Job, JobSeen
 from modelyard.domain.resource import Resource
@@ -22,6 +23,8 @@ class ServingSeen:
     """Model names and knowledge bases that answer, by the gateway's word."""
     problems: Mapping[str, str] = field(default_factory=dict)
     """Model name → why its adapter is not loaded."""
+    figures: Mapping[str, VersionFigures] = field(default_factory=dict)
+    """Version name → what its gateway has counted."""
 
 
 class Resources(Protocol):

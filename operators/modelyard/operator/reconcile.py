@@ -124,6 +124,7 @@ class Reconciler:
             apps=serving.apps,
             answering=serving.answering,
             serving_problems=serving.problems,
+            figures=serving.figures,
             versions=tuple(self.resources.versions(namespace, model_name)),
             model=model if isinstance(model, Model) else None,
         )

@@ -8,8 +8,8 @@ import requests
 from modelyard.domain.errors import UnavailableError
 from modelyard.domain.observed import AppSeen
 from modelyard.domain.serving import GATEWAY_APP
-from modelyard.operator.gateway_word import GatewayWord, answering_names
-from modelyard.operator.manifests import wanted_names
+from modelyard.operator.gateway_word import GatewayWord, see
+from modelyard.operator.manifests import has_canary, wanted_names
 from modelyard.operator.ports import ServingSeen
 
 PHASES = {"RUNNING": "running", "DEPLOY_FAILED": "failed", "UNHEALTHY": "failed"}
@@ -40,7 +40,7 @@ class LocalServing:
             raise UnavailableError(f"Ray Serve does not answer: {error}", "wait; the platform restarts it") from error
         apps = {name: _see(app) for name, app in (details.get("applications") or {}).items()}
         ready = self.gateway.ask() if GATEWAY_APP in apps else {}
-        return ServingSeen(apps=apps, answering=answering_names(ready), problems=ready.get("problems", {}))
+        return see(apps, ready)
 
     def apply(self, config: Mapping[str, Any]) -> None:
         """Deploy the applications of the config and remove all others. Raises UnavailableError."""
@@ -48,7 +48,7 @@ class LocalServing:
             self.serve.deploy_applications(dict(config))
         except (requests.RequestException, ConnectionError, RuntimeError) as error:
             raise UnavailableError(f"Ray Serve did not take the config: {error}", "wait; it is sent again") from error
-        self.gateway.expect(wanted_names(config))
+        self.gateway.expect(wanted_names(config), closely=has_canary(config))
 
 
 def _see(app: Mapping[str, Any]) -> AppSeen:

@@ -158,3 +158,5 @@ class EngineWanted:
     max_rank: int
     min_replicas: int
     max_replicas: int
+    profile: str | None = None
+    """The cluster's kind of machine for it; None: the default."""

@@ -52,6 +52,7 @@ def build_engines(serving: Serving, versions: Sequence[ModelVersion]) -> tuple[E
             max_rank=version.spec.fine_tune.adapter.rank if version.spec.fine_tune else 1,
             min_replicas=serving.replicas.min,
             max_replicas=serving.replicas.max,
+            profile=serving.profile,
         )
         for version in versions
     ]
