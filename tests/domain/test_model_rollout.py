@@ -9,7 +9,7 @@ from modelyard.domain.evaluation import Score
 from modelyard.domain.figures import VersionFigures
 from modelyard.domain.job import EvaluateResult, FetchResult, TrainResult
 from modelyard.domain.lifecycle import inputs_of, plan
-from modelyard.domain.model import Model, ModelVersion
+from modelyard.domain.model import Model, ModelStatus, ModelVersion
 from modelyard.domain.names import job_name, version_served_name
 from modelyard.domain.observed import (
     AppSeen,
@@ -371,3 +371,19 @@ def test_the_evaluation_begins_with_the_first_step_and_its_jobs_stay_wanted() ->
     world = online(0.7, undone=JobSeen("running"))
     running = {name for name, seen in world.jobs.items() if seen.phase == "running"}
     assert len(running) == 3 and running <= world.plan().jobs
+
+
+def test_a_version_that_was_just_made_is_not_taken_for_the_one_that_serves() -> None:
+    world = World(model())
+    world.settle()
+    world.train_anew("2" * 64)
+    world.minute = 5
+    world.settle()
+    world.minute = 6
+    world.settle()  # the first version is retired, but its jobs are done
+    world.dataset = "1" * 64
+    wanted = world.plan()
+    status = next(step.status for step in wanted.steps if isinstance(step, SetStatus))
+    assert isinstance(status, ModelStatus)
+    assert (status.phase, status.active_version != status.version) == ("Deploying", True)
+    assert f"{status.version} takes over next" in [condition.message for condition in status.conditions]

@@ -7,6 +7,7 @@ from modelyard.domain.evaluation import Score, Verdict, suite_inputs
 from modelyard.domain.gate import judge
 from modelyard.domain.job import EvaluateJob, EvaluateResult, TrainJob, TrainResult
 from modelyard.domain.model import Model, ModelStatus, ModelVersion, ModelVersionSpec, ModelVersionStatus
+from modelyard.domain.model_serving import state_serving
 from modelyard.domain.names import version_name, version_served_name
 from modelyard.domain.observed import (
     CreateVersion,
@@ -17,11 +18,9 @@ from modelyard.domain.observed import (
     SetStatus,
     SetVersionStatus,
 )
-from modelyard.domain.rollout import RolloutStatus
 from modelyard.domain.rollout_evaluation import evaluate_online
 from modelyard.domain.rollout_plan import RolloutState, Situation, plan_rollout, read_request
 from modelyard.domain.routing import build_engines, build_routes
-from modelyard.domain.serving import GATEWAY_APP, Route
 from modelyard.domain.stage import Draft
 
 
@@ -58,7 +57,7 @@ class _ModelPlan:
         weight = state.status.weight if state.status and state.status.receives else 0
         routes = build_routes(self.model, serving, loaded, weight) if serving else ()
         if outcome is not None and outcome.phase == "Passed":
-            self._serve(routes, state)
+            state_serving(self.draft, self.model, outcome.message, self.desired, routes, state)
         self._record_versions()
         self._retire(state)
         status = ModelStatus(
@@ -251,53 +250,6 @@ class _ModelPlan:
         """A version with its status as this plan leaves it."""
         return self.versions[name].model_copy(update={"status": self.statuses[name]})
 
-    def _serve(self, routes: tuple[Route, ...], state: RolloutState) -> None:
-        """State whether the desired version answers; nothing to do here, routes are carried out for all models at once."""
-        if self.desired in state.rolled_back:
-            self._tell_rolled_back(state)
-            return
-        rollout = state.status if state.status and state.status.live else None
-        if rollout:
-            self.draft.state("Promoted", "False", "Paused" if rollout.phase == "Paused" else "RollingOut", rollout.message)
-        else:
-            self.draft.state("Promoted", "True", "GatePassed", self.statuses[self.desired].message)
-        if self.spec.serving is None:
-            self.draft.phase = "Ready"
-            self.draft.state("Ready", "True", "Done", "no serving was asked for")
-            return
-        if not routes:  # the version is created by this very plan
-            self.draft.wait("Serving", "Deploying", "Deploying", "the version was just made")
-            return
-        apps = {name: self.seen.apps.get(name) for name in (GATEWAY_APP, *(route.engine for route in routes))}
-        for name, app in apps.items():
-            if app is not None and app.phase == "failed":
-                self.draft.fail("Serving", "ApplicationFailed", f"Serve application {name} failed: {app.message}")
-                return
-        problems = [self.seen.serving_problems[route.name] for route in routes if route.name in self.seen.serving_problems]
-        if problems:
-            self.draft.fail("Serving", "AdapterNotLoaded", problems[0])
-            return
-        answering = {route.name for route in routes} <= self.seen.answering
-        if not answering or not all(app is not None and app.phase == "running" for app in apps.values()):
-            self.draft.wait("Serving", "Deploying", "Deploying", f"Serve application {routes[0].engine} is starting")
-            return
-        self.draft.state("Serving", "True", "Answering", f"answers as {', '.join(route.name for route in routes)}")
-        if rollout:
-            self.draft.phase = "RollingOut"
-            self.draft.state("Ready", "False", "RollingOut", _told(rollout))
-        else:
-            self.draft.phase = "Ready"
-            self.draft.state("Ready", "True", "Answering", "served as asked")
-
-    def _tell_rolled_back(self, state: RolloutState) -> None:
-        """State why the version that the spec asks for does not serve although it passed its gate."""
-        status = state.status
-        if status is not None and status.version == self.desired:
-            self.draft.wait("Promoted", "Rejected", status.phase, _told(status))
-        else:
-            remedy = f"run `modelyard rollout retry {self.model.metadata.name}` to try it again"
-            self.draft.wait("Promoted", "Rejected", "RolledBack", f"{self.desired} was taken back before; {remedy}")
-
     def _record_versions(self) -> None:
         for name, status in self.statuses.items():
             before = self.versions[name].status if name in self.versions else ModelVersionStatus()
@@ -311,7 +263,3 @@ class _ModelPlan:
         for version in newest_first[self.spec.retention.keep_versions :]:
             if self.desired and version.metadata.name not in kept:
                 self.draft.steps.append(DeleteVersion(version.metadata.name))
-
-
-def _told(rollout: RolloutStatus) -> str:
-    return f"{rollout.version}: {rollout.message}"
