@@ -1,5 +1,7 @@
 """Root causes, from documents as the API gives them."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -512,6 +514,16 @@ CASES = [
     pytest.param(
         seen(
             waiting("ContainerCreating"),
+            events=[event(pod(HEAD), "FailedMount", 'MountVolume.SetUp failed for volume "t" : references non-existent secret key: token')],
+        ),
+        "SecretKeyNotFound",
+        f"Pod/{HEAD} wants the key 'token' of its Secret, which has none; add it, or correct secretEnvironment in the operator's settings",
+        False,
+        id="a Secret to be mounted without the key",
+    ),
+    pytest.param(
+        seen(
+            waiting("ContainerCreating"),
             events=[event(pod(HEAD), "FailedMount", 'MountVolume.SetUp failed for volume "yard" : mount failed: exit status 32')],
         ),
         "VolumeNotMounted",
@@ -791,3 +803,9 @@ def test_long_words_of_others_are_cut() -> None:
     cause = find_cause(seen(unschedulable("word " * 200)))
     assert cause is not None
     assert len(cause.message) < 400
+
+
+def test_the_operations_page_tells_of_every_reason_in_order_of_precedence() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    section = page.partition("## Conditions and reasons: why a job waits or failed")[2].partition("\n## ")[0]
+    assert tuple(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == PRECEDENCE
