@@ -1,0 +1,213 @@
+"""Decide what to look at, and when: from a watch event to the resources it matters to. Knows the ports, not how kopf watches."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from modelyard.domain.errors import InvalidInputError
+from modelyard.operator.kubernetes import Api, RetryLaterError
+from modelyard.operator.kubernetes_resources import KubernetesResources
+from modelyard.operator.kubernetes_serving import KubernetesServing
+from modelyard.operator.metrics import Metrics
+from modelyard.operator.ports import Key
+from modelyard.operator.reconcile import Reconciler
+from modelyard.operator.support import Support
+from modelyard.operator.watch_cache import WatchCache, key_of
+from modelyard.operator.work_queue import WorkQueue
+
+logger = logging.getLogger(__name__)
+
+PLANNED = ("Model", "Evaluation", "KnowledgeBase")
+WATCHED = (*PLANNED, "ModelVersion", "RayJob", "RayService")
+
+SETTLED_PHASES = {"Ready", "Rejected", "Passed", "Failed"}
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds until something is looked at again to which nothing happens that a watch tells."""
+
+    resync_s: float = 120.0
+    """A resource that is as it should be: its inputs may have changed."""
+    running_s: float = 5.0
+    """One whose job runs: its progress."""
+    queued_s: float = 10.0
+    """One that waits for its job to start."""
+    deploying_s: float = 2.0
+    """One that waits for the gateway, or for another attempt."""
+    calm_s: float = 15.0
+    """A namespace where all answers."""
+    settle_s: float = 0.2
+    """What many resources want together is carried out once for all that came in this time."""
+    first_backoff_s: float = 0.2
+    last_backoff_s: float = 30.0
+
+
+LISTED, NAMESPACE = "*", ""
+"""Instead of a kind in a key of the queue: list everything anew; settle a namespace."""
+
+
+@dataclass
+class Tenant:
+    """One namespace: its own reconciler, its own Serve config."""
+
+    reconciler: Reconciler
+    resources: KubernetesResources
+    serving: KubernetesServing
+    support: Support
+
+
+class Controller:
+    """Feeds reconcilers, one for each namespace, from a queue of keys. Thread-safe."""
+
+    def __init__(
+        self,
+        api: Api,
+        cache: WatchCache,
+        build_tenant: Callable[[str], Tenant],
+        metrics: Metrics,
+        namespaces: Iterable[str],
+        timing: Timing,
+    ) -> None:
+        """namespaces: to look after; none: all."""
+        self.api, self.cache, self.metrics, self.timing = api, cache, metrics, timing
+        self.queue: WorkQueue[Key] = WorkQueue()
+        self._build_tenant = build_tenant
+        self._namespaces: list[str | None] = [*namespaces] or [None]
+        self._tenants: dict[str, Tenant] = {}
+        self._failures: dict[Key, int] = {}
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._stopping = threading.Event()
+
+    def start(self, workers: int) -> None:
+        """Begin to work. Everything there is gets listed first, and until then nothing is settled: see Reconciler.settle."""
+        self._list_until_it_works()
+        self.queue.add((LISTED, "", ""), self.timing.resync_s)
+        for number in range(workers):
+            thread = threading.Thread(target=self._work, name=f"reconcile-{number}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Finish what is being worked on, and nothing more."""
+        self._stopping.set()
+        self.queue.close()
+        for thread in self._threads:
+            thread.join()
+
+    def on_event(self, event: str | None, document: dict[str, Any]) -> None:
+        """Take a watch event over: type (`DELETED`, else anything) and object."""
+        taken = self.cache.drop(document) if event == "DELETED" else self.cache.put(document)
+        if taken:
+            self._look_at_dependents(key_of(document), document)
+
+    def list_everything(self) -> None:
+        """Compare what is known with what there is: a broken watch loses deletions. Raises RetryLaterError."""
+        for kind in WATCHED:
+            for namespace in self._namespaces:
+                documents, version = self.api.list_at(kind, namespace)
+                for key in self.cache.replace(kind, documents, version, namespace):
+                    self._look_at_dependents(key, self.cache.get(*key) or {})
+
+    def _list_until_it_works(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                return self.list_everything()
+            except RetryLaterError as error:
+                delay_s = self._back_off((LISTED, "", ""))
+                logger.warning("the API server does not answer yet (%s); it is asked again in %.1f s", error, delay_s)
+                self._stopping.wait(delay_s)
+
+    def _look_at_dependents(self, key: Key, document: dict[str, Any]) -> None:
+        kind, namespace, name = key
+        model = (document.get("spec") or {}).get("model", "")
+        if kind in PLANNED:
+            self.queue.add(key)
+        if kind in ("Model", "ModelVersion"):
+            model = name if kind == "Model" else model
+            self.queue.add(("Model", namespace, model))
+            for evaluation in self.cache.list("Evaluation", namespace, lambda found: found["spec"].get("model") == model):
+                self.queue.add(key_of(evaluation))
+        if kind == "RayJob":
+            for user, plan in list(self.tenant(namespace).reconciler.plans.items()):
+                if name in plan.jobs:
+                    self.queue.add(user)
+        self.queue.add((NAMESPACE, namespace, ""), self.timing.settle_s)
+
+    def tenant(self, namespace: str) -> Tenant:
+        """What looks after a namespace."""
+        with self._lock:
+            if namespace not in self._tenants:
+                self._tenants[namespace] = self._build_tenant(namespace)
+            return self._tenants[namespace]
+
+    def _work(self) -> None:
+        while (key := self.queue.take()) is not None:
+            try:
+                with self.metrics.time_reconcile(key[0] or "Namespace"):
+                    again_s = self._look_at(key)
+                self._failures.pop(key, None)
+            except RetryLaterError as error:
+                again_s = self._back_off(key)
+                logger.info("%s is tried again in %.1f s: %s", "/".join(key), again_s, error)
+            except Exception:
+                again_s = self._back_off(key)
+                self.metrics.count_error(key[0])
+                logger.exception("%s failed; it is tried again in %.1f s", "/".join(key), again_s)
+            self.queue.done(key)
+            if again_s is not None:
+                self.queue.add(key, again_s)
+
+    def _back_off(self, key: Key) -> float:
+        self._failures[key] = self._failures.get(key, 0) + 1
+        return min(self.timing.first_backoff_s * 2.0 ** (self._failures[key] - 1), self.timing.last_backoff_s)
+
+    def _look_at(self, key: Key) -> float | None:
+        """Do what a key asks for; seconds until it has to be looked at again, None: not before something happens."""
+        kind, namespace, _ = key
+        if kind == LISTED:
+            self.list_everything()
+            return self.timing.resync_s
+        tenant = self.tenant(namespace)
+        if kind == NAMESPACE:
+            return self._settle(tenant)
+        try:
+            tenant.resources.hold(key)
+            tenant.reconciler.reconcile(key)
+            resource = tenant.resources.find(*key)
+        except InvalidInputError as error:
+            tenant.resources.refuse(key, str(error))
+            return None
+        self.queue.add((NAMESPACE, namespace, ""), self.timing.settle_s)
+        if resource is None:
+            self.metrics.forget(key)
+            return None
+        status = resource.status  # type: ignore[attr-defined]
+        self.metrics.observe(key, status)
+        return self._again_s(status)
+
+    def _settle(self, tenant: Tenant) -> float | None:
+        if not tenant.reconciler.plans:
+            tenant.reconciler.settle(tenant.serving.observe())  # the last one went: nothing is served any more
+            return None
+        tenant.support.ensure()
+        if tenant.serving.refresh():
+            for key, plan in list(tenant.reconciler.plans.items()):
+                if plan.routes or plan.knowledge_bases:
+                    self.queue.add(key)
+        tenant.reconciler.settle(tenant.serving.observe())
+        return self.timing.calm_s if tenant.serving.complete else self.timing.deploying_s
+
+    def _again_s(self, status: Any) -> float:
+        """Spread, so that what came together does not go on together."""
+        if status.phase in SETTLED_PHASES:
+            delay_s = self.timing.resync_s
+        elif status.phase == "Deploying" or any(condition.reason == "Retrying" for condition in status.conditions):
+            delay_s = self.timing.deploying_s
+        else:
+            delay_s = self.timing.running_s if status.progress else self.timing.queued_s
+        return delay_s * random.uniform(0.8, 1.2)

@@ -1,0 +1,175 @@
+"""The jobs of one namespace as RayJobs, each with a run folder that outlives it.
+
+The folder tells progress, result and failure; the RayJob tells whether it is queued, running, or ended without a word.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping, Set
+from typing import Any
+
+from modelyard.artifacts.runs import RunFolder
+from modelyard.domain.observed import Job, JobSeen
+from modelyard.domain.resource import Resource
+from modelyard.operator.attempts import Attempt, read_attempt, record_attempt
+from modelyard.operator.causes import Cause
+from modelyard.operator.kubernetes import Api, RefusedError
+from modelyard.operator.labels import ATTEMPT_ANNOTATION
+from modelyard.operator.watch_cache import WatchCache
+
+Document = Mapping[str, Any]
+
+REFUSED_PAUSE_S = 15.0
+FAILED = {"Failed", "ValidationFailed"}
+STARTED = {"Running", "Retrying"}
+SUSPENDED = {"Suspended", "Suspending"}
+
+
+class KubernetesJobs(Mapping[str, JobSeen]):
+    """A mapping that looks a job up when it is asked for: to list every run there ever was would cost a request each."""
+
+    def __init__(
+        self,
+        api: Api,
+        cache: WatchCache,
+        namespace: str,
+        runs_uri: str,
+        build: Callable[[str, Job, Resource, int], dict[str, Any]],
+        find_cause: Callable[[Document], Cause | None],
+    ) -> None:
+        """build: (name, job, owner, attempt) → RayJob. find_cause: why a RayJob does not run, or ended without a word."""
+        self.api, self.cache, self.namespace, self.runs_uri = api, cache, namespace, runs_uri
+        self._build, self._find_cause = build, find_cause
+        self._done: dict[str, JobSeen] = {}
+        """Succeeded jobs: what a run folder says then is its last word."""
+        self._refused: dict[str, tuple[float, str]] = {}
+        """Jobs whose RayJob the API server did not take: when to try again, and its words."""
+
+    def observe(self) -> Mapping[str, JobSeen]:
+        """Every job, by name."""
+        return self
+
+    def submit(self, name: str, job: Job, owner: Resource) -> None:
+        """Start a job, or start it again after a failure; one that has not ended is only put back as it should be.
+
+        The RayJob of an earlier attempt has to be gone first: that is asked for here, and the job is planned anew then.
+        """
+        run = self.run(name)
+        attempt = read_attempt(run)
+        if attempt is None or attempt.ended_at:
+            attempt = Attempt(queued_at=time.time(), count=(attempt.count if attempt else 0) + 1)
+            for document in ("failure.json", "result.json", "progress.json"):
+                run.remove(document)
+            run.write("spec.json", json.dumps(job.wire()))
+            record_attempt(run, attempt)
+        self._done.pop(name, None)
+        former = self.cache.get("RayJob", self.namespace, name)
+        if former is not None and _attempt_of(former) != attempt.count:
+            self.api.delete("RayJob", self.namespace, name, uid=former["metadata"]["uid"])
+            return
+        try:
+            self.cache.put(self.api.apply(self._build(name, job, owner, attempt.count)))
+            self._refused.pop(name, None)
+        except RefusedError as error:
+            self._refused[name] = (time.monotonic() + REFUSED_PAUSE_S, str(error))
+
+    def advance(self, wanted: Set[str]) -> None:
+        """End the jobs that nobody wants any more."""
+        for document in self.cache.list("RayJob", self.namespace):
+            name = document["metadata"]["name"]
+            if name not in wanted and not document["metadata"].get("deletionTimestamp") and not _has_succeeded(document):
+                self.remove(name)
+
+    def remove(self, name: str) -> None:
+        """Stop a job and forget its run."""
+        document = self.cache.get("RayJob", self.namespace, name)
+        if document is not None:
+            self.api.delete("RayJob", self.namespace, name, uid=document["metadata"]["uid"])
+        run = self.run(name)
+        if run.filesystem.exists(run.path):
+            run.filesystem.rm(run.path, recursive=True)
+        self._done.pop(name, None)
+
+    def run(self, name: str) -> RunFolder:
+        """The folder of a job."""
+        return RunFolder(f"{self.runs_uri}/{self.namespace}/{name}")
+
+    def __getitem__(self, name: str) -> JobSeen:
+        seen = self._done.get(name) or self._see(name)
+        if seen is None:
+            raise KeyError(name)
+        return seen
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([document["metadata"]["name"] for document in self.cache.list("RayJob", self.namespace)])
+
+    def __len__(self) -> int:
+        return len(self.cache.list("RayJob", self.namespace))
+
+    def _see(self, name: str) -> JobSeen | None:
+        document = self.cache.get("RayJob", self.namespace, name)
+        if document is not None and document["metadata"].get("deletionTimestamp"):
+            return JobSeen("queued", message=f"an earlier job {name} is still being removed")
+        run = self.run(name)
+        attempt = read_attempt(run)
+        if attempt is None:
+            return None
+        result = run.read("result.json")
+        if result is not None:
+            self._done[name] = seen = JobSeen("succeeded", result=result, attempts=attempt.count)
+            return seen
+        if attempt.ended_at:
+            return _failed(attempt)
+        until, words = self._refused.get(name, (0.0, ""))
+        if document is None and time.monotonic() < until:
+            return JobSeen("queued", message=words, reason="JobRefused", attempts=attempt.count)
+        if document is None or _attempt_of(document) != attempt.count:
+            return None  # deleted by somebody, or never made: it has to be started
+        return self._see_unfinished(run, attempt, document)
+
+    def _see_unfinished(self, run: RunFolder, attempt: Attempt, document: Document) -> JobSeen:
+        status = document.get("status") or {}
+        phase = status.get("jobDeploymentStatus") or ""
+        if phase in FAILED or (phase == "Complete" and status.get("jobStatus") != "RUNNING"):
+            return self._take_over_failure(run, attempt, document)
+        if phase in STARTED and status.get("jobStatus") == "RUNNING":
+            return JobSeen("running", progress=run.read_progress(), attempts=attempt.count)
+        if phase in SUSPENDED:
+            return JobSeen("queued", message="the job is suspended", reason="Suspended", attempts=attempt.count)
+        cause = self._find_cause(document)
+        return JobSeen("queued", message=cause.message if cause else "", reason=cause.reason if cause else "", attempts=attempt.count)
+
+    def _take_over_failure(self, run: RunFolder, attempt: Attempt, document: Document) -> JobSeen:
+        failure = run.read_failure()
+        if failure is not None:
+            return self._record_failure(run, attempt, "", failure.message, retryable=failure.retryable)
+        cause = self._find_cause(document)
+        if cause is not None:
+            return self._record_failure(run, attempt, cause.reason, cause.message, retryable=cause.retryable)
+        status = document.get("status") or {}
+        words = " ".join(str(status.get(field) or "") for field in ("reason", "message")).strip()
+        return self._record_failure(run, attempt, "", f"the job ended without a result: {words or 'no reason given'}", retryable=True)
+
+    def _record_failure(self, run: RunFolder, attempt: Attempt, reason: str, message: str, *, retryable: bool) -> JobSeen:
+        attempt.ended_at, attempt.reason, attempt.message, attempt.retryable = time.time(), reason, message, retryable
+        record_attempt(run, attempt)
+        return _failed(attempt)
+
+
+def _failed(attempt: Attempt) -> JobSeen:
+    return JobSeen(
+        "failed",
+        message=attempt.message,
+        reason=attempt.reason,
+        retryable=attempt.retryable,
+        attempts=attempt.count,
+        idle_s=time.time() - attempt.ended_at,
+    )
+
+
+def _attempt_of(document: Document) -> int:
+    return int((document["metadata"].get("annotations") or {}).get(ATTEMPT_ANNOTATION, 0))
+
+
+def _has_succeeded(document: Document) -> bool:
+    return (document.get("status") or {}).get("jobStatus") == "SUCCEEDED"
