@@ -52,6 +52,7 @@ def refused(message: str) -> Document:
 def pod(name: str = WORKER, of: str = "train-1-abcde", limits: Document | None = None, **status: object) -> Document:
     kind = "head" if "head" in name else "worker"
     limits = limits or {"cpu": "8", "memory": "64Gi", "nvidia.com/gpu": "8"}
+    container = {"name": f"ray-{kind}", "image": "yard:1", "resources": {"limits": limits, "requests": limits}}
     return {
         "kind": "Pod",
         "metadata": {
@@ -60,7 +61,7 @@ def pod(name: str = WORKER, of: str = "train-1-abcde", limits: Document | None =
             "uid": f"{name}-uid",
             "labels": {"ray.io/cluster": of, "ray.io/node-type": kind, "ray.io/is-ray-node": "yes"},
         },
-        "spec": {"containers": [{"name": f"ray-{kind}", "image": "yard:1", "resources": {"limits": limits, "requests": limits}}]},
+        "spec": {"containers": [container], "volumes": [{"name": "yard", "persistentVolumeClaim": {"claimName": "yard"}}]},
         "status": {"phase": "Pending", **status},
     }
 
@@ -461,6 +462,7 @@ CASES = [
     ),
     pytest.param(
         seen(
+            pod(),
             claims=[claim()],
             events=[
                 event(claim(), "FailedBinding", "no persistent volumes available for this claim and no storage class is set", type="Normal")
@@ -472,7 +474,11 @@ CASES = [
         id="a cluster without a default StorageClass",
     ),
     pytest.param(
-        seen(claims=[claim()], events=[event(claim(), "ProvisioningFailed", "rpc error: code = ResourceExhausted desc = pool is full")]),
+        seen(
+            pod(),
+            claims=[claim()],
+            events=[event(claim(), "ProvisioningFailed", "rpc error: code = ResourceExhausted desc = pool is full")],
+        ),
         "VolumePending",
         "PersistentVolumeClaim/yard gets no volume: rpc error: code = ResourceExhausted desc = pool is full; see its provisioner",
         True,
@@ -495,7 +501,7 @@ CASES = [
         id="a claim that is missing",
     ),
     pytest.param(
-        seen(claims=[claim("Lost")]),
+        seen(pod(), claims=[claim("Lost")]),
         "VolumeNotFound",
         "the volume of PersistentVolumeClaim/yard was deleted; restore it, or create the claim anew",
         False,
@@ -699,6 +705,10 @@ RUNNING = pod(
 LATE = "2026-11-24T13:00:00Z"
 
 
+REFUSED = 'pods "x" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1'
+WITH_HEAD = cluster(conditions=[{"type": "HeadPodReady", "status": "True", "reason": "HeadPodRunningAndReady", "message": ""}])
+
+
 def newer(document: Document, **metadata: object) -> Document:
     return document | {"metadata": document["metadata"] | metadata}
 
@@ -743,21 +753,27 @@ def newer(document: Document, **metadata: object) -> Document:
         pytest.param(
             seen(
                 events=[
-                    event(
-                        cluster(),
-                        "FailedToCreateHeadPod",
-                        'pods "x" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1',
-                    ),
+                    event(cluster(), "FailedToCreateHeadPod", REFUSED),
                     event(cluster(), "CreatedHeadPod", "Created head Pod team/x", type="Normal", at="12:05:00"),
                 ]
             ),
             id="a quota that had room later",
         ),
         pytest.param(
-            seen(claims=[claim("Bound")], events=[event(claim(), "ProvisioningFailed", "rpc error")]), id="a volume that came later"
+            seen(pod(), claims=[claim("Bound")], events=[event(claim(), "ProvisioningFailed", "rpc error")]), id="a volume that came later"
         ),
         pytest.param(
-            seen(claims=[claim()], events=[event(claim(), "WaitForFirstConsumer", "waiting for first consumer", type="Normal")]),
+            seen(pod() | {"spec": {}}, claims=[claim()], events=[event(claim(), "ProvisioningFailed", "rpc error")]),
+            id="a volume that others wait for",
+        ),
+        pytest.param(seen(pod(), events=[event(cluster(), "FailedToCreateHeadPod", REFUSED)]), id="a quota that has room by now"),
+        pytest.param(
+            seen(clusters=[WITH_HEAD], events=[event(WITH_HEAD, "FailedToCreateHeadPod", REFUSED)]),
+            id="a quota that no condition tells of any more",
+        ),
+        pytest.param(seen(events=[event(job(), "FailedToCreateRayCluster", REFUSED)]), id="a cluster that was made at the second try"),
+        pytest.param(
+            seen(pod(), claims=[claim()], events=[event(claim(), "WaitForFirstConsumer", "waiting for first consumer", type="Normal")]),
             id="a volume that waits for its pod",
         ),
     ],

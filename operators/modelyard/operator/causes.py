@@ -56,9 +56,9 @@ class ClusterSeen:
     """RayClusters of the namespace."""
     pods: Sequence[Document] = ()
     events: Sequence[Document] = ()
-    """As `v1` has them: `involvedObject`, `message`."""
+    """As `v1` has them: `involvedObject`, `message`. All types: a later normal one ends a warning."""
     claims: Sequence[Document] = ()
-    """PersistentVolumeClaims that the pods mount."""
+    """PersistentVolumeClaims of the namespace; those that the pods mount count."""
     logs: Mapping[str, str] = field(default_factory=dict)
     """Pod → the last lines of its log, where they were read."""
     missing_kinds: frozenset[str] = frozenset()
@@ -86,10 +86,12 @@ def _find_all(seen: ClusterSeen) -> Iterator[Cause]:
         yield from find_pod_causes(pod, seen.logs.get(pod["metadata"]["name"], ""), ended=ended)
         if not _is_running(pod):
             yield from _find_in_pod_events(pod, seen.events)
-    for document in [*clusters, seen.root]:
-        yield from _find_refusals(document, seen.events)
+    for document in clusters:
+        yield from _find_refusals(document, seen.events, missing=not pods)
+    yield from _find_refusals(seen.root, seen.events, missing=not clusters)
+    mounted = {claim for pod in pods for claim in _claims_of(pod)}
     for claim in seen.claims:
-        cause = find_claim_cause(claim, _newest_warning(claim, seen.events))
+        cause = find_claim_cause(claim, _newest_warning(claim, seen.events)) if claim["metadata"]["name"] in mounted else None
         if cause:
             yield cause
     yield from _find_in_root(seen.root)
@@ -136,12 +138,18 @@ def _find_in_pod_events(pod: Document, events: Sequence[Document]) -> Iterator[C
             yield Cause("ContainerNotStarted", text, True, name_of(pod))
 
 
-def _find_refusals(document: Document, events: Sequence[Document]) -> Iterator[Cause]:
-    """Pods that could not be created: a condition says so as long as it is so, an event until another one follows."""
+def _find_refusals(document: Document, events: Sequence[Document], *, missing: bool) -> Iterator[Cause]:
+    """Children that could not be created. A RayCluster's condition says so as long as it is so.
+
+    missing: there are no children, so an event of what has no such conditions still counts.
+    """
     conditions = {condition.get("type"): condition for condition in (document.get("status") or {}).get("conditions") or []}
-    failure = conditions.get("ReplicaFailure")
-    told = failure.get("message", "") if failure and failure.get("status") == "True" else _newest_warning(document, events)
-    cause = find_refusal(document, told or "")
+    failure = conditions.get("ReplicaFailure") or {}
+    if failure.get("status") == "True":
+        told = failure.get("message") or ""
+    else:
+        told = _newest_warning(document, events) if missing and not conditions else ""
+    cause = find_refusal(document, told)
     if cause:
         yield cause
 
@@ -214,6 +222,11 @@ def _is_done(root: Document) -> bool:
     status = root.get("status") or {}
     held = status.get("jobDeploymentStatus") in ("Suspended", "Suspending")
     return status.get("jobStatus") == "SUCCEEDED" or held or bool(root["metadata"].get("deletionTimestamp"))
+
+
+def _claims_of(pod: Document) -> list[str]:
+    volumes = (pod.get("spec") or {}).get("volumes") or []
+    return [volume["persistentVolumeClaim"]["claimName"] for volume in volumes if volume.get("persistentVolumeClaim")]
 
 
 def _is_running(pod: Document) -> bool:
