@@ -9,8 +9,9 @@ from pydantic import Field, model_validator
 
 from modelyard.domain.base import Spec
 from modelyard.domain.documents import KINDS
+from modelyard.operator.crd_listings import LISTINGS
 from modelyard.operator.crd_rules import RULES
-from modelyard.operator.crds import LISTINGS, build_crd, build_crds, render, write_crds
+from modelyard.operator.crds import build_crd, build_crds, render, write_crds
 from modelyard.operator.structural import LIST_ONLY, Rule, build_schema, build_status_schema, clean
 
 COMMITTED = Path(__file__).parents[2] / "charts/platform/files/crds"

@@ -66,6 +66,7 @@ RULES: Mapping[str, Sequence[Rule]] = {
     ),
     "ModelEvaluation": SUITE_RULES,
     "EvaluationSpec": SUITE_RULES,
+    "OnlineEvaluation": SUITE_RULES,
     "ModelSpec": (
         Rule(
             rule=f"has(self.fineTune) || !has(self.evaluation) || {BARS_ON_BASE}.size() == 0",
