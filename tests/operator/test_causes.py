@@ -730,9 +730,10 @@ def newer(document: Document, **metadata: object) -> Document:
             seen(waiting("ErrImagePull", "not found") | {"metadata": pod(of="train-1-old")["metadata"]}), id="another cluster's pod"
         ),
         pytest.param(
-            seen(MISSING, root=job(uid="new-uid", attempt=2, rayClusterName=""), clusters=[cluster()]),
+            seen(MISSING, root=job(uid="new-uid", rayClusterName=""), clusters=[cluster()]),
             id="a cluster of an earlier job of that name",
         ),
+        pytest.param(seen(MISSING, clusters=[newer(cluster(), deletionTimestamp=LATE)]), id="a cluster that is being deleted"),
         pytest.param(
             seen(MISSING, root=job(attempt=2, rayClusterName=""), clusters=[cluster(attempt=1)]), id="a cluster of an earlier attempt"
         ),
@@ -788,6 +789,19 @@ def test_the_newest_cluster_counts_before_its_name_is_known() -> None:
     cause = find_cause(seen(*pods, root=job(rayClusterName=""), clusters=[new, old]))
     assert cause is not None
     assert cause.reason == "ImagePullFailed"
+
+
+def test_the_cluster_that_is_named_counts_though_another_is_newer() -> None:
+    cause = find_cause(seen(PULL, clusters=[cluster(), newer(cluster("train-1-other"), creationTimestamp=LATE)]))
+    assert cause is not None
+    assert cause.object == f"Pod/{HEAD}"
+
+
+def test_the_pods_of_a_cluster_that_is_named_count_without_the_cluster() -> None:
+    other = waiting("ErrImagePull", "not found") | {"metadata": pod(of="train-1-other")["metadata"]}
+    cause = find_cause(seen(other, PULL, clusters=[]))
+    assert cause is not None
+    assert cause.object == f"Pod/{HEAD}"
 
 
 @pytest.mark.parametrize("place", ["pendingServiceStatus", "activeServiceStatus"])
