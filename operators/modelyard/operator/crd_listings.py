@@ -26,6 +26,7 @@ class Listing:
     """How a kind is called and listed."""
 
     short: str
+    """Not `ev` for an Evaluation: that is Kubernetes' own word for events."""
     columns: tuple[Column, ...]
     selectable: tuple[str, ...] = (".status.phase",)
     """What `kubectl get --field-selector` may ask for."""
@@ -75,7 +76,7 @@ LISTINGS: Mapping[str, Listing] = {
         selectable=(".spec.model", ".status.phase"),
     ),
     "Evaluation": Listing(
-        "ev",
+        "eval",
         (
             Column("Model", ".spec.model"),
             PHASE,
