@@ -1,6 +1,7 @@
 """The HTTP routes that OpenAI clients know. Knows no Ray: services are reached through a `Backend`."""
 
 import random
+import time
 import uuid
 from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, aclosing
@@ -32,15 +33,21 @@ REQUEST_ID = "x-request-id"
 
 
 def build_api(
-    backend: Backend, directory: Callable[[], Directory], *, sets_request_id: bool = True, chance: Callable[[], float] = random.random
+    backend: Backend,
+    directory: Callable[[], Directory],
+    *,
+    sets_request_id: bool = True,
+    chance: Callable[[], float] = random.random,
+    clock: Callable[[], float] = time.monotonic,
 ) -> FastAPI:
     """The application.
 
     directory: asked anew for every request, since the config changes while requests run.
     sets_request_id: whether responses get `x-request-id` here; not behind a proxy that adds it.
     chance: 0 up to 1, without 1; decides who answers a request of an unknown client while a version takes over.
+    clock: seconds; what requests are measured by.
     """
-    metrics = Metrics()
+    metrics = Metrics(clock)
     api = FastAPI(title="Modelyard", docs_url="/docs", redoc_url=None)
     if sets_request_id:
         api.add_middleware(RequestId)

@@ -1,6 +1,7 @@
 """What the gateway counts, for Prometheus and for rollouts. One registry per gateway, so that tests do not meet."""
 
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -13,7 +14,9 @@ from modelyard.gateway.tally import Tally
 class Metrics:
     """The counters."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """clock: seconds."""
+        self.clock = clock
         self.registry = CollectorRegistry()
         self.requests = Counter(
             "modelyard_requests", "Requests by served name and HTTP status", ["model", "status"], registry=self.registry
@@ -71,7 +74,7 @@ class Measurement:
 
     def __init__(self, metrics: Metrics, model: str, version: str) -> None:
         self._metrics, self._model, self._version = metrics, model, version
-        self._start = time.monotonic()
+        self._start = metrics.clock()
         self._text_seen = False
         self._failed: int | None = None
 
@@ -84,7 +87,7 @@ class Measurement:
         status = (self._failed or 200) if kind is None else getattr(error, "status", 500 if issubclass(kind, Exception) else 499)
         self._metrics.in_flight.labels(self._model).dec()
         self._metrics.requests.labels(self._model, str(status)).inc()
-        seconds = time.monotonic() - self._start
+        seconds = self._metrics.clock() - self._start
         self._metrics.duration.labels(self._model).observe(seconds)
         if self._version:
             self._metrics.version_requests.labels(self._version, str(status)).inc()
@@ -95,7 +98,7 @@ class Measurement:
         """A piece of text goes out."""
         if not self._text_seen:
             self._text_seen = True
-            seconds = time.monotonic() - self._start
+            seconds = self._metrics.clock() - self._start
             self._metrics.ttft.labels(self._model).observe(seconds)
             if self._version:
                 self._metrics.version_ttft.labels(self._version).observe(seconds)
