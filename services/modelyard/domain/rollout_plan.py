@@ -17,6 +17,9 @@ from modelyard.domain.rollout import (
     RolloutStatus,
 )
 
+MAX_MOVES = 16
+"""More than any situation needs; a mistake here may hold up one rollout, never the operator."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -81,7 +84,10 @@ def read_request(annotations: Mapping[str, str]) -> Request | None:
 def plan_rollout(former: RolloutState, situation: Situation) -> RolloutState:
     """The state to be in now; asked again with it, the answer is the same until the situation changes."""
     state = former
-    while (later := _Move(state, situation).make()) != state:
+    for _ in range(MAX_MOVES):
+        later = _Move(state, situation).make()
+        if later == state:
+            break
         state = later
     return state
 
