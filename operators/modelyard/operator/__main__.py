@@ -2,12 +2,14 @@
 
 import argparse
 import logging
+import signal
 import socket
 import sys
+import threading
+import uuid
 from datetime import UTC, datetime
 from pathlib import Path
 
-import kopf
 import urllib3
 from kubernetes import config as kubernetes_config
 from kubernetes.client import ApiClient, Configuration
@@ -16,49 +18,62 @@ from prometheus_client import CollectorRegistry, start_http_server
 from modelyard.domain.errors import ModelyardError
 from modelyard.operator.cluster_settings import ClusterSettings, read_settings
 from modelyard.operator.controller import Controller, Timing
-from modelyard.operator.handlers import build_registry
+from modelyard.operator.discovery import Discovery
+from modelyard.operator.handlers import Watches
+from modelyard.operator.health import HealthServer
 from modelyard.operator.kubernetes import Api
+from modelyard.operator.kubernetes_lease import KubernetesLease
 from modelyard.operator.labels import SERVE_SERVICE
 from modelyard.operator.leader import Leader
 from modelyard.operator.metrics import Metrics
+from modelyard.operator.running import Running
 from modelyard.operator.support_manifests import GATEWAY_PORT
 from modelyard.operator.tenants import build_tenant
 from modelyard.operator.watch_cache import WatchCache
 
 WORKERS = 8
+SIGNALS = {signal.SIGTERM, signal.SIGINT}
 GATEWAY_URL = f"http://{SERVE_SERVICE}.{{namespace}}.svc:{GATEWAY_PORT}"
 
 
 def main() -> int:
-    """Run until SIGTERM."""
-    parser = argparse.ArgumentParser(prog="python -m modelyard.operator", description="Carry out Modelyard's resources on Kubernetes.")
-    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings (YAML), a mounted ConfigMap")
-    parser.add_argument("--health-port", type=int, default=8080, metavar="PORT", help="/healthz (default: 8080)")
-    parser.add_argument("--metrics-port", type=int, default=9090, metavar="PORT", help="/metrics (default: 9090)")
-    parser.add_argument("--lease-namespace", metavar="NAME", help="keep a Lease there, so that several replicas may run")
-    parser.add_argument(
-        "--gateway-url", default=GATEWAY_URL, metavar="URL", help="where the gateway of {namespace} answers (default: %(default)s)"
-    )
-    parser.add_argument("--verbose", action="store_true", help="log what is tried again, too")
-    arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("modelyard").setLevel(logging.INFO if arguments.verbose else logging.WARNING)
+    """Run until SIGTERM; 0 then, 1 when the settings are wrong or it cannot start, 3 when the Lease was lost."""
+    arguments = _parse()
+    _set_up_logs(verbose=arguments.verbose)
     try:
         settings = read_settings(arguments.config)
     except ModelyardError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 1
-    registry = CollectorRegistry()
-    controller = build_controller(settings, connect(), Metrics(registry), arguments.gateway_url, Timing())
-    leader = Leader(arguments.lease_namespace, socket.gethostname()) if arguments.lease_namespace else None
-    start_http_server(arguments.metrics_port, registry=registry)
-    kopf.run(
-        registry=build_registry(controller, leader, WORKERS),
-        clusterwide=not settings.namespaces,
-        namespaces=settings.namespaces,
-        liveness_endpoint=f"http://0.0.0.0:{arguments.health_port}/healthz",
+    # Threads inherit it: all signals wait for sigwait below.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    registry, client = CollectorRegistry(), connect()
+    metrics = Metrics(registry)
+    controller = build_controller(settings, client, metrics, arguments.gateway_url, Timing(resync_s=arguments.resync_s))
+    running = Running(
+        controller,
+        Watches(controller.on_event, Discovery(client), settings.namespaces),
+        build_leader(client, arguments.lease_namespace),
+        WORKERS,
+        ended=_end_main_thread,
     )
-    return 0
+    metrics.watch_queue(controller.queue.pending)
+    metrics.watch_leadership(lambda: running.leads)
+    start_http_server(arguments.metrics_port, registry=registry)
+    health = HealthServer(arguments.health_port, {"/healthz": running.live, "/readyz": running.ready})
+    health.start()
+    running.start()
+    signal.sigwait(SIGNALS)
+    running.stop()
+    health.stop()
+    return 1 if running.state == "failed" else 0
+
+
+def build_leader(client: ApiClient, namespace: str | None) -> Leader | None:
+    """A candidate for the Lease in a namespace; None without one. Its name is of this process: a host may run two."""
+    if namespace is None:
+        return None
+    return Leader(KubernetesLease(client, namespace), f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}")
 
 
 def connect() -> ApiClient:
@@ -89,6 +104,33 @@ def build_controller(settings: ClusterSettings, client: ApiClient, metrics: Metr
         settings.namespaces,
         timing,
     )
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m modelyard.operator", description="Carry out Modelyard's resources on Kubernetes.")
+    parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings (YAML), a mounted ConfigMap")
+    parser.add_argument("--health-port", type=int, default=8080, metavar="PORT", help="/healthz and /readyz (default: 8080)")
+    parser.add_argument("--metrics-port", type=int, default=9090, metavar="PORT", help="/metrics (default: 9090)")
+    parser.add_argument("--lease-namespace", metavar="NAME", help="keep a Lease there, so that several replicas may run")
+    parser.add_argument(
+        "--gateway-url", default=GATEWAY_URL, metavar="URL", help="where the gateway of {namespace} answers (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--resync-s", type=float, default=Timing.resync_s, metavar="S", help="look at what is settled this often (default: %(default)s)"
+    )
+    parser.add_argument("--verbose", action="store_true", help="log what is tried again, too")
+    return parser.parse_args()
+
+
+def _set_up_logs(*, verbose: bool) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("modelyard").setLevel(logging.INFO if verbose else logging.WARNING)
+    # kopf tells each request that it repeats as an error. What fails for good is told by Watches.
+    logging.getLogger("kopf").setLevel(logging.ERROR if verbose else logging.CRITICAL)
+
+
+def _end_main_thread() -> None:
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
 
 if __name__ == "__main__":
