@@ -45,7 +45,7 @@ class CauseFinder:
             root=root,
             clusters=clusters,
             pods=pods,
-            events=self.api.list("Event", self.namespace, fields="type=Warning"),
+            events=self.api.list("Event", self.namespace),
             claims=self.api.list("PersistentVolumeClaim", self.namespace) if pending else (),
             logs={pod["metadata"]["name"]: self._log(pod) for pod in pods if _has_crashed(pod)},
         )

@@ -3,17 +3,21 @@
 import logging
 import random
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from modelyard.domain.errors import InvalidInputError
+from modelyard.domain.observed import Plan
 from modelyard.operator.kubernetes import Api, RetryLaterError
 from modelyard.operator.kubernetes_resources import KubernetesResources
 from modelyard.operator.kubernetes_serving import KubernetesServing
 from modelyard.operator.metrics import Metrics
 from modelyard.operator.ports import Key
 from modelyard.operator.reconcile import Reconciler
+from modelyard.operator.serving_changes import find_changes, matters_to
 from modelyard.operator.support import Support
 from modelyard.operator.watch_cache import WatchCache, key_of
 from modelyard.operator.work_queue import WorkQueue
@@ -37,7 +41,9 @@ class Timing:
     queued_s: float = 10.0
     """One that waits for its job to start."""
     deploying_s: float = 2.0
-    """One that waits for the gateway, or for another attempt."""
+    """A namespace that waits for its gateway, a resource that waits for another attempt."""
+    rollout_s: float = 2.0
+    """One whose new version takes over by steps: each step has its time."""
     calm_s: float = 15.0
     """A namespace where all answers."""
     settle_s: float = 0.2
@@ -45,6 +51,9 @@ class Timing:
     first_backoff_s: float = 0.2
     last_backoff_s: float = 30.0
 
+
+SETTLE_PAUSE = 4.0
+"""Before a namespace is settled again: so many times what it took last."""
 
 LISTED, NAMESPACE = "*", ""
 """Instead of a kind in a key of the queue: list everything anew; settle a namespace."""
@@ -79,6 +88,10 @@ class Controller:
         self._namespaces: list[str | None] = [*namespaces] or [None]
         self._tenants: dict[str, Tenant] = {}
         self._failures: dict[Key, int] = {}
+        self._stepped: dict[Key, int] = {}
+        """How often in a row each resource's plan had steps."""
+        self._settled_in_s: dict[str, float] = {}
+        """How long each namespace took to settle last."""
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._stopping = threading.Event()
@@ -107,11 +120,13 @@ class Controller:
 
     def list_everything(self) -> None:
         """Compare what is known with what there is: a broken watch loses deletions. Raises RetryLaterError."""
+        changed = []
         for kind in WATCHED:
             for namespace in self._namespaces:
                 documents, version = self.api.list_at(kind, namespace)
-                for key in self.cache.replace(kind, documents, version, namespace):
-                    self._look_at_dependents(key, self.cache.get(*key) or {})
+                changed += self.cache.replace(kind, documents, version, namespace)
+        for key in changed:  # only now: a namespace is looked at as a whole
+            self._look_at_dependents(key, self.cache.get(*key) or {})
 
     def _list_until_it_works(self) -> None:
         while not self._stopping.is_set():
@@ -136,13 +151,15 @@ class Controller:
             for user, plan in list(self.tenant(namespace).reconciler.plans.items()):
                 if name in plan.jobs:
                     self.queue.add(user)
-        self.queue.add((NAMESPACE, namespace, ""), self.timing.settle_s)
+        self._settle_soon(namespace)
 
     def tenant(self, namespace: str) -> Tenant:
         """What looks after a namespace."""
         with self._lock:
             if namespace not in self._tenants:
-                self._tenants[namespace] = self._build_tenant(namespace)
+                tenant = self._build_tenant(namespace)
+                tenant.serving.refresh()  # a restart must not make what is served look as if it were not
+                self._tenants[namespace] = tenant
             return self._tenants[namespace]
 
     def _work(self) -> None:
@@ -174,40 +191,71 @@ class Controller:
             return self.timing.resync_s
         tenant = self.tenant(namespace)
         if kind == NAMESPACE:
-            return self._settle(tenant)
+            began = time.monotonic()
+            again_s = self._settle(tenant)
+            self._settled_in_s[namespace] = time.monotonic() - began
+            return again_s
         try:
             tenant.resources.hold(key)
-            tenant.reconciler.reconcile(key)
+            seen = tenant.serving.observe()
+            plan = tenant.reconciler.reconcile(key)
+            if matters_to(plan, find_changes(seen, tenant.serving.observe())):
+                self.queue.add(key)  # it was planned on what was seen before
             resource = tenant.resources.find(*key)
         except InvalidInputError as error:
             tenant.resources.refuse(key, str(error))
             return None
-        self.queue.add((NAMESPACE, namespace, ""), self.timing.settle_s)
+        self._settle_soon(namespace)
         if resource is None:
+            self._stepped.pop(key, None)
             self.metrics.forget(key)
             return None
         status = resource.status  # type: ignore[attr-defined]
         self.metrics.observe(key, status)
-        return self._again_s(status)
+        return min(self._again_s(status), self._until_steps_show_s(key, plan))
+
+    def _until_steps_show_s(self, key: Key, plan: Plan) -> float:
+        """Seconds until what was just carried out is planned on: our own writes are no news when their events arrive.
+
+        Less soon for a plan that asks for something again and again.
+        """
+        if not plan.steps:
+            self._stepped.pop(key, None)
+            return float("inf")
+        self._stepped[key] = self._stepped.get(key, 0) + 1
+        return min(self.timing.first_backoff_s * 2.0 ** (self._stepped[key] - 1), self.timing.last_backoff_s)
+
+    def _settle_soon(self, namespace: str) -> None:
+        """After a pause that grows with the namespace, so that settling takes a small share of the time."""
+        pause_s = SETTLE_PAUSE * self._settled_in_s.get(namespace, 0.0)
+        self.queue.add((NAMESPACE, namespace, ""), max(self.timing.settle_s, pause_s))
 
     def _settle(self, tenant: Tenant) -> float | None:
         if not tenant.reconciler.plans:
             tenant.reconciler.settle(tenant.serving.observe())  # the last one went: nothing is served any more
             return None
         tenant.support.ensure()
-        if tenant.serving.refresh():
-            for key, plan in list(tenant.reconciler.plans.items()):
-                if plan.routes or plan.knowledge_bases:
-                    self.queue.add(key)
+        changed = tenant.serving.refresh()
+        for key, plan in list(tenant.reconciler.plans.items()) if changed else ():
+            if matters_to(plan, changed):
+                self.queue.add(key)
         tenant.reconciler.settle(tenant.serving.observe())
         return self.timing.calm_s if tenant.serving.complete else self.timing.deploying_s
 
     def _again_s(self, status: Any) -> float:
         """Spread, so that what came together does not go on together."""
-        if status.phase in SETTLED_PHASES:
+        if _is_rolling_out(status):
+            delay_s = self.timing.rollout_s
+        elif status.phase in SETTLED_PHASES:
             delay_s = self.timing.resync_s
-        elif status.phase == "Deploying" or any(condition.reason == "Retrying" for condition in status.conditions):
+        elif any(condition.reason == "Retrying" for condition in status.conditions):
             delay_s = self.timing.deploying_s
         else:
             delay_s = self.timing.running_s if status.progress else self.timing.queued_s
         return delay_s * random.uniform(0.8, 1.2)
+
+
+def _is_rolling_out(status: Any) -> bool:
+    """Also for a while after the end: the version that lost stays loaded for a moment."""
+    rollout = getattr(status, "rollout", None)
+    return rollout is not None and bool(rollout.beside(datetime.now(UTC).isoformat()))

@@ -84,10 +84,9 @@ class Api:
         """An object, or None."""
         return self._call("GET", KINDS[kind].path(namespace, name), missing_ok=True)
 
-    def list(self, kind: str, namespace: str | None = None, selector: str = "", fields: str = "") -> Documents:
+    def list(self, kind: str, namespace: str | None = None, selector: str = "") -> Documents:
         """The objects of a kind in a namespace (None: in all). The items carry no kind of their own, so it is put back."""
-        query = [("labelSelector", selector), ("fieldSelector", fields)]
-        answer = self._call("GET", KINDS[kind].path(namespace), query=[pair for pair in query if pair[1]])
+        answer = self._call("GET", KINDS[kind].path(namespace), query=[("labelSelector", selector)] if selector else [])
         assert answer is not None
         return _items(kind, answer)
 

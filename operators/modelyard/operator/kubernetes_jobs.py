@@ -57,9 +57,10 @@ class KubernetesJobs(Mapping[str, JobSeen]):
         run = self.run(name)
         attempt = read_attempt(run)
         if attempt is None or attempt.ended_at:
-            attempt = Attempt(queued_at=time.time(), count=(attempt.count if attempt else 0) + 1)
-            for document in ("failure.json", "result.json", "progress.json"):
+            # Never result.json: if another operator works at the same time, the job may have ended meanwhile.
+            for document in ("failure.json", "progress.json") if attempt else ():
                 run.remove(document)
+            attempt = Attempt(queued_at=time.time(), count=(attempt.count if attempt else 0) + 1)
             run.write("spec.json", json.dumps(job.wire()))
             record_attempt(run, attempt)
         self._done.pop(name, None)

@@ -1,6 +1,7 @@
 """The serving side of one namespace: a RayService that holds the one Serve config, and the gateway's own word."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from modelyard.domain.observed import AppSeen
@@ -11,6 +12,7 @@ from modelyard.operator.labels import RAY_SERVICE
 from modelyard.operator.manifests import has_canary, wanted_names
 from modelyard.operator.ports import ServingSeen
 from modelyard.operator.serving import PHASES, last_line
+from modelyard.operator.serving_changes import find_changes
 from modelyard.operator.watch_cache import WatchCache
 
 Document = Mapping[str, Any]
@@ -28,6 +30,7 @@ class KubernetesServing:
         self._seen = ServingSeen()
         self._idle = True
         """Nothing is to be served."""
+        self._wanted: Document | None = None
 
     @property
     def complete(self) -> bool:
@@ -38,27 +41,28 @@ class KubernetesServing:
         """What was deployed and answered at the last look."""
         return self._seen
 
-    def refresh(self) -> bool:
-        """Look again; whether anything is different."""
+    def refresh(self) -> frozenset[str]:
+        """Look again; the names that are told of differently: see `serving_changes`."""
         document = self.cache.get("RayService", self.namespace, RAY_SERVICE)
         apps = _apps(document) if document else {}
         ready = self.gateway.ask() if GATEWAY_APP in apps else {}
-        before, self._seen = self._seen, see(apps, ready)
-        return before != self._seen
+        edited = document is not None and self._wanted is not None and not covers(document, self._wanted)
+        before, self._seen = self._seen, replace(see(apps, ready), edited=edited)
+        return find_changes(before, self._seen)
 
     def apply(self, config: Mapping[str, Any]) -> None:
         """Put the RayService as the config wants it, also after somebody edited it; without anything to serve there is none."""
         document = self.cache.get("RayService", self.namespace, RAY_SERVICE)
         names = wanted_names(config)
-        self._idle = not names
+        self._idle, self._wanted = not names, None
         self.gateway.expect(names, closely=has_canary(config))
         if not names:
             if document is not None and not document["metadata"].get("deletionTimestamp"):
                 self.api.delete("RayService", self.namespace, RAY_SERVICE, uid=document["metadata"]["uid"])
             return
-        wanted = self._build(config)
-        if document is None or not covers(document, wanted):
-            self.cache.put(self.api.apply(wanted))
+        self._wanted = self._build(config)
+        if document is None or not covers(document, self._wanted):
+            self.cache.put(self.api.apply(self._wanted))
 
 
 def covers(actual: Any, wanted: Any) -> bool:

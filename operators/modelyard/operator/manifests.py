@@ -17,7 +17,6 @@ from modelyard.domain.serving import (
     RetrievalArgs,
 )
 
-
 Options = dict[str, Any]
 """Serve's `ray_actor_options`: what a replica reserves, and its environment."""
 
@@ -98,8 +97,8 @@ def _engine(wanted: list[EngineWanted], adapters: list[str], place: Place) -> di
         engine=first.engine,
         max_model_length=first.max_model_length,
         kv_cache_gib=first.kv_cache_gib,
-        # In steps, so that one more adapter seldom restarts the engine.
-        max_adapters=_at_least((1, 4, 16, 64, 256), len(adapters)),
+        # In steps, so that one more adapter seldom restarts the engine, and room for a second version from the start.
+        max_adapters=_at_least((4, 16, 64, 256), len(adapters)),
         max_rank=max(engine.max_rank for engine in wanted),
     )
     application = _application(

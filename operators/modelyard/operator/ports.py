@@ -25,6 +25,8 @@ class ServingSeen:
     """Model name → why its adapter is not loaded."""
     figures: Mapping[str, VersionFigures] = field(default_factory=dict)
     """Version name → what its gateway has counted."""
+    edited: bool = False
+    """Somebody else changed what was applied."""
 
 
 class Resources(Protocol):

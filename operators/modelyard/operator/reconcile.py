@@ -36,7 +36,18 @@ from modelyard.operator.ports import Inputs, Jobs, Key, Leftovers, Resources, Se
 
 logger = logging.getLogger(__name__)
 
-WARNING_REASONS = {"JobFailed", "GateRejected", "InputNotFound", "ApplicationFailed", "Unschedulable", "Retrying", "AdapterNotLoaded"}
+WARNING_REASONS = {
+    "Aborted",
+    "AdapterNotLoaded",
+    "ApplicationFailed",
+    "GateRejected",
+    "InputNotFound",
+    "JobFailed",
+    "JobRefused",
+    "Retrying",
+    "RolledBack",
+    "Unschedulable",
+}
 
 
 @dataclass
@@ -188,7 +199,7 @@ class Reconciler:
         config = self.build_config(plans)
         digest = digest_of(config)
         missing = {app["name"] for app in config["applications"]} - serving.apps.keys()
-        if digest == self._applied and not missing:
+        if digest == self._applied and not missing and not serving.edited:
             return
         try:
             self.serving.apply(config)

@@ -14,6 +14,7 @@ import logging
 import signal
 import tempfile
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
@@ -53,8 +54,9 @@ class RunFolder:
     def write(self, name: str, text: str) -> None:
         """Replace a document whole: a reader sees the old one or the new one."""
         self.filesystem.makedirs(self.path, exist_ok=True)
-        self.filesystem.pipe_file(f"{self.path}/{name}.new", text.encode())
-        self.filesystem.mv(f"{self.path}/{name}.new", f"{self.path}/{name}")
+        new = f"{self.path}/{name}.{uuid.uuid4().hex[:8]}.new"  # its own, since two may write at once
+        self.filesystem.pipe_file(new, text.encode())
+        self.filesystem.mv(new, f"{self.path}/{name}")
 
     def remove(self, name: str) -> None:
         """Remove a document; nothing happens when it is not there."""
