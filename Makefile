@@ -35,7 +35,8 @@ check: $(STAMP) ## Formatting, lint, types, import contracts
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 
-bench: $(STAMP) ## Measure the demo: seconds and peak memory of each stage
+bench: $(STAMP) ## Measure the operator against a real API server, then the demo; each writes its section of docs/benchmarks.md
+	$(PYTHON) bench/operator_speed.py
 	$(PYTHON) bench/demo.py
 
 lock: $(STAMP) ## Resolve the pins anew (needs the network)

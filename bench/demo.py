@@ -1,13 +1,12 @@
 """Measure the demo: seconds of each stage and peak memory, first run and second run, in a home of its own.
 
-Prints a table and writes it to docs/benchmarks.md, with all figures in docs/benchmarks.json. Memory is the sum of the
+Prints a table and writes its section of docs/benchmarks.md and its key in docs/benchmarks.json. Memory is the sum of the
 proportional set sizes (PSS) of every process of the platform, sampled each second.
 """
 
 import importlib.metadata
 import json
 import os
-import platform as machine
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from page import machine, publish
 
 from modelyard.operator import processes
 from modelyard.operator.settings import Settings
@@ -30,19 +30,17 @@ def main() -> None:
         settings = Settings(home=Path(home)).model_copy(update=ports)
         runs = {name: measure(settings) for name in ("first", "second")}
     result = {
-        "machine": {"cores": processes.cores(), "memory_gib": round(psutil.virtual_memory().total / 2**30, 1), "cpu": cpu()},
-        "python": machine.python_version(),
+        "machine": machine(),
         "packages": {name: version(name) for name in PACKAGES},
         "runs": runs,
     }
-    (ROOT / "docs" / "benchmarks.json").write_text(json.dumps(result, indent=2) + "\n")
     table = render_table(result)
-    (ROOT / "docs" / "benchmarks.md").write_text(table)
+    publish("demo", "The demo", table, result)
     print(table)
 
 
 def render_table(result: dict[str, Any]) -> str:
-    """The page for people."""
+    """The section for people."""
     runs, machine_ = result["runs"], result["machine"]
     stages = list(dict.fromkeys(stage for run in runs.values() for stage in run["seconds"]))
     rows = [[stage, *(f"{run['seconds'].get(stage, 0.0):.1f} s" for run in runs.values())] for stage in stages]
@@ -54,9 +52,9 @@ def render_table(result: dict[str, Any]) -> str:
     lines += [f"| {' | '.join(row)} |" for row in rows]
     packages = ", ".join(f"{name} {version}" for name, version in result["packages"].items())
     return (
-        "# Benchmarks\n\nWritten by `make bench`: one first run of the demo in an empty home, then a second in the same home. "
+        "Written by `make bench`: one first run of the demo in an empty home, then a second in the same home. "
         "One run each, so there is no spread to show; what else the machine did shows in the figures.\n\n"
-        f"{machine_['cpu']}, {machine_['cores']} cores, {machine_['memory_gib']} GiB, no GPU; Python {result['python']}; {packages}.\n\n"
+        f"{machine_['cpu']}, {machine_['cores']} cores, {machine_['memory_gib']} GiB, no GPU; Python {machine_['python']}; {packages}.\n\n"
         + "\n".join(lines)
         + "\n"
     )
@@ -95,13 +93,6 @@ def pss(found: list[psutil.Process]) -> int:
         except psutil.Error:
             continue
     return total
-
-
-def cpu() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []:
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return machine.processor()
 
 
 def version(name: str) -> str:
