@@ -26,6 +26,8 @@ from harness.watches import Ending, Watches
 BODY_BYTES = 64 << 20
 LINE_BYTES = 16 << 20
 STOP_TIMEOUT_S = 10.0
+SETTLE_S = 0.05
+"""The loop closes sockets a turn or two after it is told to."""
 OF_ONE_CONNECTION = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade", "host", "content-length", "date"}
 
 T = TypeVar("T")
@@ -102,17 +104,22 @@ class Proxy:
         self._as_administrator, self._as_anyone = map(_session, (as_administrator, as_anyone))
         serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         serving.load_cert_chain(plane.serving.certificate, plane.serving.key)
-        self._runner = web.ServerRunner(web.Server(self._handle, client_max_size=BODY_BYTES), handle_signals=False)
+        self._runner = web.ServerRunner(web.Server(self._handle, request_factory=_request), handle_signals=False, shutdown_timeout=1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=serving, shutdown_timeout=1)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=serving)
         await site.start()
         return int(self._runner.addresses[0][1])
 
     async def _shut(self) -> None:
         self._watches.close(Ending.RESET, Match())
+        # A closing TLS connection waits for the other side, which may be a client that has forgotten it.
+        for connection in self._runner.server.connections if self._runner.server else ():
+            if connection.transport is not None:
+                connection.transport.abort()
         await self._runner.cleanup()
         for session in (self._as_administrator, self._as_anyone):
             await session.close()
+        await asyncio.sleep(SETTLE_S)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         call = read_call(request.method, request.path, request.query)
@@ -151,6 +158,11 @@ class Proxy:
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(STOP_TIMEOUT_S)
+
+
+def _request(*parts: Any) -> web.BaseRequest:
+    """A request whose body may be as large as the API server's own limit and more."""
+    return web.BaseRequest(*parts, asyncio.get_running_loop(), client_max_size=BODY_BYTES)
 
 
 def _session(trust: ssl.SSLContext) -> aiohttp.ClientSession:
