@@ -87,7 +87,7 @@ def test_nothing_is_said_beside_the_output(run: Callable[..., Result], store: Re
         pytest.param(
             ["modle"],
             "'modle' is not a kind of resource; did you mean model? "
-            "there are model (mdl), modelversion (mv), evaluation (ev), knowledgebase (kb)",
+            "there are model (mdl), modelversion (mv), evaluation (eval), knowledgebase (kb)",
             id="a mistyped kind",
         ),
         pytest.param(

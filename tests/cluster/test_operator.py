@@ -169,6 +169,24 @@ def test_what_is_as_it_should_be_is_looked_at_and_not_written(world: World, prox
         assert proxy.traffic.count(kind="write") == before
 
 
+def test_a_suspended_model_holds_its_job_and_goes_on_with_the_same_run(world: World) -> None:
+    world.player.held = {"train"}
+    world.apply(world.model())
+    with world.operator():
+        wait_until(lambda: (world.status().get("progress") or {}).get("step") == 1 and world.phase() == "Training", told=world.status)
+        world.apply(world.model(suspend=True))
+        wait_until(lambda: world.condition("Ready").get("reason") == "Suspended", told=world.status)
+        (job,) = [job for job in world.player.jobs() if job["metadata"]["name"].startswith("train")]
+        wait_until(
+            lambda: [j["spec"].get("suspend") for j in world.player.jobs() if j["metadata"]["uid"] == job["metadata"]["uid"]] == [True]
+        )
+        world.player.held = set()
+        world.apply(world.model(suspend=False))
+        world.await_phase("Ready")
+    run = world.folder / "runs" / world.namespace / job["metadata"]["name"]
+    assert json.loads((run / "attempt.json").read_text())["count"] == 1
+
+
 def test_the_serve_config_names_the_adapter_that_passed(world: World) -> None:
     world.apply(world.model())
     with world.operator():

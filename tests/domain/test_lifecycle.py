@@ -323,6 +323,23 @@ def test_more_workers_than_cores_are_refused_with_both_numbers() -> None:
     assert [job.kind for job in world.asked] == ["fetch"]
 
 
+def test_a_suspended_model_starts_no_job_holds_its_own_and_goes_on_later() -> None:
+    world = World(model())
+    world.step()
+    world.finish()
+    world.step()
+    running = {name for name, seen in world.jobs.items() if seen.phase == "queued"}
+    world.resource = model(suspend=True).model_copy(update={"status": world.resource.status})
+    held = world.step()
+    assert held.held == running <= held.jobs
+    assert "RunJob" not in kinds(held)
+    assert reason(world.resource) == "Suspended"
+    assert world.plan().steps == ()
+    world.resource = model(suspend=False).model_copy(update={"status": world.resource.status})
+    assert world.step().held == frozenset()
+    assert reason(world.resource) == "Queued"
+
+
 def test_progress_of_the_running_job_reaches_the_status() -> None:
     from modelyard.domain.resource import Progress
 

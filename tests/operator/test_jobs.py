@@ -201,3 +201,25 @@ def test_a_new_queue_on_the_same_folders_knows_all_that_the_old_one_did(jobs: Lo
     jobs.advance({"one", "two"})
     again = LocalJobs(jobs.runs_uri, jobs.store, ray, {})
     assert phases(again) == phases(jobs) == {"one": "running", "two": "queued"}
+
+
+def test_a_held_job_is_stopped_keeps_its_run_and_goes_on_later_without_counting_as_an_attempt(jobs: LocalJobs, ray: FakeRay) -> None:
+    jobs.submit("one", INGEST, OWNER)
+    jobs.advance({"one"})
+    jobs.run("one").write("checkpoint", "half")
+    jobs.advance({"one"}, {"one"})
+    assert phases(jobs) == {"one": "queued"}
+    assert [job.status for job in ray.jobs.values()] == ["STOPPED"]
+    jobs.advance({"one"}, {"one"})
+    assert len(ray.entrypoints) == 1
+    jobs.advance({"one"})
+    assert phases(jobs) == {"one": "running"}
+    assert jobs.observe()["one"].attempts == 1
+    assert jobs.run("one").read("checkpoint") == "half"
+
+
+def test_another_job_runs_while_one_is_held(jobs: LocalJobs, ray: FakeRay) -> None:
+    jobs.submit("one", INGEST, OWNER)
+    jobs.submit("two", INGEST, OWNER)
+    jobs.advance({"one", "two"}, {"one"})
+    assert phases(jobs) == {"one": "queued", "two": "running"}

@@ -70,8 +70,8 @@ class FakeJobs:
     def submit(self, name: str, job: Job, owner: Resource) -> None:
         self.jobs[name] = job
 
-    def advance(self, wanted: Set[str]) -> None:
-        self.wanted = wanted
+    def advance(self, wanted: Set[str], held: Set[str] = frozenset()) -> None:
+        self.wanted, self.held = wanted, held
 
     def remove(self, name: str) -> None:
         self.removed.append(name)

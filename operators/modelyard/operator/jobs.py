@@ -63,14 +63,20 @@ class LocalJobs:
         run.write("spec.json", json.dumps(job.wire()))
         record_attempt(run, Attempt(queued_at=time.time(), count=attempt.count if attempt else 0))
 
-    def advance(self, wanted: Set[str]) -> None:
-        """Stop and forget what nobody wants any more, unless it succeeded; start the one that has waited longest if none runs."""
+    def advance(self, wanted: Set[str], held: Set[str] = frozenset()) -> None:
+        """Stop and forget what nobody wants any more, unless it succeeded; stop what is held, to go on with it later;
+        start the one that has waited longest if none runs."""
         attempts = {name: attempt for name in self._names() if (attempt := read_attempt(self.run(name))) is not None}
         running = {name: attempt for name, attempt in attempts.items() if attempt.submission_id and not attempt.ended_at}
         for name in attempts.keys() - wanted:
             if self.run(name).read("result.json") is None:
                 self.remove(name)
-        waiting = {name: a for name, a in attempts.items() if not a.submission_id and not a.ended_at and name in wanted}
+        for name in running.keys() & held:
+            self.ray.stop_job(running[name].submission_id)
+            attempts[name] = Attempt(queued_at=running[name].queued_at, count=running[name].count - 1)
+            record_attempt(self.run(name), attempts[name])
+            del running[name]
+        waiting = {name: a for name, a in attempts.items() if not a.submission_id and not a.ended_at and name in wanted - held}
         if waiting and not running:
             self._start(min(waiting, key=lambda name: waiting[name].queued_at))
 

@@ -14,7 +14,7 @@ from modelyard.domain.resource import Resource
 from modelyard.operator.attempts import Attempt, read_attempt, record_attempt
 from modelyard.operator.causes import Cause
 from modelyard.operator.kubernetes import Api, RefusedError
-from modelyard.operator.labels import ATTEMPT_ANNOTATION
+from modelyard.operator.labels import ATTEMPT_ANNOTATION, QUEUE_LABEL
 from modelyard.operator.watch_cache import WatchCache
 
 Document = Mapping[str, Any]
@@ -74,12 +74,20 @@ class KubernetesJobs(Mapping[str, JobSeen]):
         except RefusedError as error:
             self._refused[name] = (time.monotonic() + REFUSED_PAUSE_S, str(error))
 
-    def advance(self, wanted: Set[str]) -> None:
-        """End the jobs that nobody wants any more."""
+    def advance(self, wanted: Set[str], held: Set[str] = frozenset()) -> None:
+        """End the jobs that nobody wants any more, suspend those that are held, and let go on what was held."""
         for document in self.cache.list("RayJob", self.namespace):
             name = document["metadata"]["name"]
-            if name not in wanted and not document["metadata"].get("deletionTimestamp") and not _has_succeeded(document):
+            if document["metadata"].get("deletionTimestamp") or _has_succeeded(document):
+                continue
+            if name not in wanted:
                 self.remove(name)
+            elif name in held and not document["spec"].get("suspend"):
+                # Out of Kueue's queue as well, which would start it again.
+                self._patch(document, {"spec": {"suspend": True}, "metadata": {"labels": {QUEUE_LABEL: None}}})
+            elif name not in held and document["spec"].get("suspend") and QUEUE_LABEL not in document["metadata"]["labels"]:
+                # Made anew, since Kueue takes no job back into a queue; it goes on from its checkpoints.
+                self.api.delete("RayJob", self.namespace, name, uid=document["metadata"]["uid"])
 
     def remove(self, name: str) -> None:
         """Stop a job and forget its run."""
@@ -106,6 +114,11 @@ class KubernetesJobs(Mapping[str, JobSeen]):
 
     def __len__(self) -> int:
         return len(self.cache.list("RayJob", self.namespace))
+
+    def _patch(self, document: Document, changes: dict[str, Any]) -> None:
+        changed = self.api.patch("RayJob", self.namespace, document["metadata"]["name"], changes)
+        if changed is not None:
+            self.cache.put(changed)
 
     def _see(self, name: str) -> JobSeen | None:
         document = self.cache.get("RayJob", self.namespace, name)

@@ -66,8 +66,11 @@ class Jobs(Protocol):
         owner: the resource that asks for it first. Others may share it.
         """
 
-    def advance(self, wanted: Set[str]) -> None:
-        """Stop what nobody wants any more and start what is next."""
+    def advance(self, wanted: Set[str], held: Set[str] = frozenset()) -> None:
+        """Stop what nobody wants any more, hold what has to wait, and start what is next.
+
+        held: those of `wanted` that must not run now. What they have done so far is kept.
+        """
 
     def remove(self, name: str) -> None:
         """Stop a job and forget its run."""

@@ -99,7 +99,9 @@ class Reconciler:
         if keys - self.plans.keys():
             return
         plans = [self.plans[key] for key in sorted(keys)]
-        self.jobs.advance(frozenset().union(*(wanted.jobs for wanted in plans)))
+        wanted = frozenset().union(*(plan.jobs for plan in plans))
+        running = frozenset().union(*(plan.jobs - plan.held for plan in plans))
+        self.jobs.advance(wanted, wanted - running)
         self._serve(plans, serving)
 
     def _reconcile(self, resource: Resource, jobs: Mapping[str, JobSeen], serving: ServingSeen) -> Plan:

@@ -40,7 +40,7 @@ def get(
     all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Look in every namespace.")] = False,
     namespace: Namespace = "default",
 ) -> None:
-    """List resources: models (mdl), modelversions (mv), evaluations (ev), knowledgebases (kb), or all of them."""
+    """List resources: models (mdl), modelversions (mv), evaluations (eval), knowledgebases (kb), or all of them."""
     from rich.live import Live
 
     session = session_of(context)

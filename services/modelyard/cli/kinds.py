@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 WORDS = {
     "Model": ("model", "models", "mdl"),
     "ModelVersion": ("modelversion", "modelversions", "mv"),
-    "Evaluation": ("evaluation", "evaluations", "ev"),
+    "Evaluation": ("evaluation", "evaluations", "eval", "ev"),
     "KnowledgeBase": ("knowledgebase", "knowledgebases", "kb"),
 }
 ALL = "all"

@@ -43,7 +43,7 @@ class _ModelPlan:
 
     def __init__(self, model: Model, seen: Observed) -> None:
         self.model, self.spec, self.seen = model, model.spec, seen
-        self.draft = Draft(seen, model.metadata.generation, model.status.conditions)
+        self.draft = Draft(seen, model.metadata.generation, model.status.conditions, suspended=model.spec.suspend)
         self.versions = {version.metadata.name: version for version in seen.versions}
         self.statuses = {name: version.status for name, version in self.versions.items()}
         self.desired = ""
@@ -77,6 +77,7 @@ class _ModelPlan:
         return Plan(
             steps=tuple(self.draft.steps),
             jobs=frozenset(self.draft.jobs),
+            held=frozenset(self.draft.held),
             routes=routes,
             engines=build_engines(serving, loaded) if serving else (),
         )

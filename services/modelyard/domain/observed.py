@@ -140,6 +140,8 @@ class Plan:
     """In order. None when the world is as the resource asks."""
     jobs: frozenset[str] = frozenset()
     """Names of the jobs that this resource stands on; a running job that no resource names is stopped."""
+    held: frozenset[str] = frozenset()
+    """Those of `jobs` that must not run now, and go on later; one that another resource wants to run, runs."""
     routes: tuple[Route, ...] = ()
     engines: tuple["EngineWanted", ...] = ()
     knowledge_bases: tuple[KnowledgeBaseRoute, ...] = ()

@@ -24,8 +24,11 @@ class Draft:
     generation: int
     former: list[Condition]
     """The conditions that the resource has now."""
+    suspended: bool = False
+    """No job may start, and those that run are held."""
     steps: list[Step] = field(default_factory=list)
     jobs: set[str] = field(default_factory=set)
+    held: set[str] = field(default_factory=set)
     conditions: list[Condition] = field(default_factory=list)
     phase: str = "Pending"
     progress: Progress | None = None
@@ -98,6 +101,9 @@ class Draft:
         name = job_name(job)
         self.jobs.add(name)
         seen = self.seen.jobs.get(name)
+        if self.suspended and (seen is None or seen.phase != "succeeded"):
+            self.held.add(name)
+            return JobSeen("queued", message="held by spec.suspend; set it to false to go on", reason="Suspended")
         if seen is None or _may_retry(seen, max_attempts):
             if RunJob(job) not in self.steps:
                 self.steps.append(RunJob(job))
