@@ -64,8 +64,10 @@ class LocalJobs:
         record_attempt(run, Attempt(queued_at=time.time(), count=attempt.count if attempt else 0))
 
     def advance(self, wanted: Set[str], held: Set[str] = frozenset()) -> None:
-        """Stop and forget what nobody wants any more, unless it succeeded; stop what is held, to go on with it later;
-        start the one that has waited longest if none runs."""
+        """Stop and forget what nobody wants any more, unless it succeeded; start the one that has waited longest if none runs.
+
+        What is held is stopped too, and keeps its run and its place in the queue.
+        """
         attempts = {name: attempt for name in self._names() if (attempt := read_attempt(self.run(name))) is not None}
         running = {name: attempt for name, attempt in attempts.items() if attempt.submission_id and not attempt.ended_at}
         for name in attempts.keys() - wanted:
