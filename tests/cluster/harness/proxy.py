@@ -160,9 +160,9 @@ class Proxy:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(STOP_TIMEOUT_S)
 
 
-def _request(*parts: Any) -> web.BaseRequest:
+def _request(message: Any, payload: Any, protocol: Any, writer: Any, task: Any) -> web.BaseRequest:
     """A request whose body may be as large as the API server's own limit and more."""
-    return web.BaseRequest(*parts, asyncio.get_running_loop(), client_max_size=BODY_BYTES)
+    return web.BaseRequest(message, payload, protocol, writer, task, asyncio.get_running_loop(), client_max_size=BODY_BYTES)
 
 
 def _session(trust: ssl.SSLContext) -> aiohttp.ClientSession:
