@@ -29,6 +29,10 @@ class RayPlayer:
         """Kinds of jobs that run on until they are taken out."""
         self.failures: dict[str, list[tuple[str, bool]]] = {}
         """Kind → the next failures: message, and whether another attempt may help."""
+        self.left_alone: set[str] = set()
+        """Models whose first job is the test's own business."""
+        self.alone: dict[str, dict[str, Any]] = {}
+        """Model → that job."""
         self.started: Counter[str] = Counter()
         """Name → how many RayJobs of that name there were."""
         self.config: dict[str, Any] | None = None
@@ -82,6 +86,9 @@ class RayPlayer:
         if job["spec"].get("suspend"):
             if status.get("jobDeploymentStatus") != "Suspended":
                 self._say(metadata["name"], {"jobDeploymentStatus": "Suspended", "jobStatus": ""})
+            return
+        if metadata["labels"]["modelyard.io/name"] in self.left_alone:
+            self.alone[metadata["labels"]["modelyard.io/name"]] = job
             return
         run = RunFolder(job["spec"]["entrypoint"].rpartition(" ")[2])
         spec = json.loads(run.read("spec.json") or "{}")

@@ -12,6 +12,7 @@ from typing import Any
 from modelyard.domain.errors import InvalidInputError
 from modelyard.domain.observed import Plan
 from modelyard.operator.kubernetes import Api, RetryLaterError
+from modelyard.operator.kubernetes_jobs import KubernetesJobs
 from modelyard.operator.kubernetes_resources import KubernetesResources
 from modelyard.operator.kubernetes_serving import KubernetesServing
 from modelyard.operator.metrics import Metrics
@@ -65,6 +66,7 @@ class Tenant:
 
     reconciler: Reconciler
     resources: KubernetesResources
+    jobs: KubernetesJobs
     serving: KubernetesServing
     support: Support
 
@@ -233,14 +235,14 @@ class Controller:
     def _settle(self, tenant: Tenant) -> float | None:
         if not tenant.reconciler.plans:
             tenant.reconciler.settle(tenant.serving.observe())  # the last one went: nothing is served any more
-            return None
+            return self.timing.deploying_s if tenant.jobs.has_leftovers else None
         tenant.support.ensure()
         changed = tenant.serving.refresh()
         for key, plan in list(tenant.reconciler.plans.items()) if changed else ():
             if matters_to(plan, changed):
                 self.queue.add(key)
         tenant.reconciler.settle(tenant.serving.observe())
-        return self.timing.calm_s if tenant.serving.complete else self.timing.deploying_s
+        return self.timing.calm_s if tenant.serving.complete and not tenant.jobs.has_leftovers else self.timing.deploying_s
 
     def _again_s(self, status: Any) -> float:
         """Spread, so that what came together does not go on together."""

@@ -20,6 +20,8 @@ from modelyard.operator.watch_cache import WatchCache
 Document = Mapping[str, Any]
 
 REFUSED_PAUSE_S = 15.0
+GRACE_S = 2.0
+"""How long nobody must want a job before it is ended: a plan that wants it may just be late."""
 FAILED = {"Failed", "ValidationFailed"}
 STARTED = {"Running", "Retrying"}
 SUSPENDED = {"Suspended", "Suspending"}
@@ -42,6 +44,8 @@ class KubernetesJobs(Mapping[str, JobSeen]):
         self._build, self._find_cause = build, find_cause
         self._done: dict[str, JobSeen] = {}
         """Succeeded jobs: what a run folder says then is its last word."""
+        self._unwanted: dict[str, float] = {}
+        """Jobs that no plan wants, and since when."""
         self._refused: dict[str, tuple[float, str]] = {}
         """Jobs whose RayJob the API server did not take: when to try again, and its words."""
 
@@ -76,21 +80,33 @@ class KubernetesJobs(Mapping[str, JobSeen]):
 
     def advance(self, wanted: Set[str], held: Set[str] = frozenset()) -> None:
         """End the jobs that nobody wants any more, suspend those that are held, and let go on what was held."""
-        for document in self.cache.list("RayJob", self.namespace):
+        documents = self.cache.list("RayJob", self.namespace)
+        there = {document["metadata"]["name"] for document in documents}
+        self._unwanted = {name: since for name, since in self._unwanted.items() if name in there}
+        for document in documents:
             name = document["metadata"]["name"]
             if document["metadata"].get("deletionTimestamp") or _has_succeeded(document):
                 continue
             if name not in wanted:
-                self.remove(name)
-            elif name in held and not document["spec"].get("suspend"):
+                if time.monotonic() - self._unwanted.setdefault(name, time.monotonic()) >= GRACE_S:
+                    self.remove(name)
+                continue
+            self._unwanted.pop(name, None)
+            if name in held and not document["spec"].get("suspend"):
                 # Out of Kueue's queue as well, which would start it again.
                 self._patch(document, {"spec": {"suspend": True}, "metadata": {"labels": {QUEUE_LABEL: None}}})
             elif name not in held and document["spec"].get("suspend") and QUEUE_LABEL not in document["metadata"]["labels"]:
                 # Made anew, since Kueue takes no job back into a queue; it goes on from its checkpoints.
                 self.api.delete("RayJob", self.namespace, name, uid=document["metadata"]["uid"])
 
+    @property
+    def has_leftovers(self) -> bool:
+        """Whether a job is there that nobody wants, and that goes a moment later."""
+        return bool(self._unwanted)
+
     def remove(self, name: str) -> None:
         """Stop a job and forget its run."""
+        self._unwanted.pop(name, None)
         document = self.cache.get("RayJob", self.namespace, name)
         if document is not None:
             self.api.delete("RayJob", self.namespace, name, uid=document["metadata"]["uid"])

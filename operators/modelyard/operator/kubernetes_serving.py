@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from modelyard.domain.observed import AppSeen
+from modelyard.domain.observed import AppSeen, Obstacle
 from modelyard.domain.serving import GATEWAY_APP
+from modelyard.operator.cause import Cause
 from modelyard.operator.gateway_word import GatewayWord, see
 from modelyard.operator.kubernetes import Api
 from modelyard.operator.labels import RAY_SERVICE
@@ -22,10 +23,16 @@ class KubernetesServing:
     """Looked at by `refresh`, so that many resources can be planned on one look."""
 
     def __init__(
-        self, api: Api, cache: WatchCache, namespace: str, gateway_url: str, build: Callable[[Mapping[str, Any]], dict[str, Any]]
+        self,
+        api: Api,
+        cache: WatchCache,
+        namespace: str,
+        gateway_url: str,
+        build: Callable[[Mapping[str, Any]], dict[str, Any]],
+        find_cause: Callable[[Document], Cause | None],
     ) -> None:
-        """build: Serve config → RayService."""
-        self.api, self.cache, self.namespace, self._build = api, cache, namespace, build
+        """build: Serve config → RayService. find_cause: why a RayService does not start."""
+        self.api, self.cache, self.namespace, self._build, self._find_cause = api, cache, namespace, build, find_cause
         self.gateway = GatewayWord(gateway_url)
         self._seen = ServingSeen()
         self._idle = True
@@ -47,7 +54,9 @@ class KubernetesServing:
         apps = _apps(document) if document else {}
         ready = self.gateway.ask() if GATEWAY_APP in apps else {}
         edited = document is not None and self._wanted is not None and not covers(document, self._wanted)
-        before, self._seen = self._seen, replace(see(apps, ready), edited=edited)
+        cause = self._find_cause(document) if document is not None and not self.complete else None
+        obstacle = Obstacle(cause.reason, cause.message) if cause else None
+        before, self._seen = self._seen, replace(see(apps, ready), edited=edited, obstacle=obstacle)
         return find_changes(before, self._seen)
 
     def apply(self, config: Mapping[str, Any]) -> None:

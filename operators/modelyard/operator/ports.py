@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 from modelyard.domain.base import Spec
 from modelyard.domain.figures import VersionFigures
 from modelyard.domain.model import ModelVersion
-from modelyard.domain.observed import AppSeen, Job, JobSeen
+from modelyard.domain.observed import AppSeen, Job, JobSeen, Obstacle
 from modelyard.domain.resource import Resource
 
 Key = tuple[str, str, str]
@@ -25,6 +25,8 @@ class ServingSeen:
     """Model name → why its adapter is not loaded."""
     figures: Mapping[str, VersionFigures] = field(default_factory=dict)
     """Version name → what its gateway has counted."""
+    obstacle: Obstacle | None = None
+    """Why what is not deployed yet is not, where the cluster knows."""
     edited: bool = False
     """Somebody else changed what was applied."""
 

@@ -137,6 +137,7 @@ class Reconciler:
             apps=serving.apps,
             answering=serving.answering,
             serving_problems=serving.problems,
+            serving_obstacle=serving.obstacle,
             figures=serving.figures,
             versions=tuple(self.resources.versions(namespace, model_name)),
             model=model if isinstance(model, Model) else None,

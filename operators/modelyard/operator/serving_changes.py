@@ -11,7 +11,8 @@ from modelyard.operator.ports import ServingSeen
 def find_changes(before: ServingSeen, after: ServingSeen) -> frozenset[str]:
     """Names of applications, of what answers or has a problem, and of versions that are told of differently."""
     tables = ((before.apps, after.apps), (before.problems, after.problems), (before.figures, after.figures))
-    return frozenset(before.answering ^ after.answering).union(*(_differences(old, new) for old, new in tables))
+    everyone = {GATEWAY_APP} if before.obstacle != after.obstacle else set()
+    return frozenset(before.answering ^ after.answering).union(everyone, *(_differences(old, new) for old, new in tables))
 
 
 def matters_to(plan: Plan, changed: frozenset[str]) -> bool:

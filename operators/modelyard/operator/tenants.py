@@ -32,7 +32,20 @@ def build_tenant(
     resources = KubernetesResources(api, cache, namespace)
     causes = CauseFinder(api, namespace)
     serving = KubernetesServing(
-        api, cache, namespace, gateway_url.format(namespace=namespace), lambda config: build_ray_service(namespace, config, settings)
+        api,
+        cache,
+        namespace,
+        gateway_url.format(namespace=namespace),
+        lambda config: build_ray_service(namespace, config, settings),
+        causes.find,
+    )
+    jobs = KubernetesJobs(
+        api,
+        cache,
+        namespace,
+        settings.runs_uri,
+        build=lambda name, job, owner, attempt: build_ray_job(name, namespace, job, owner, settings, attempt, suspend=False),
+        find_cause=causes.find,
     )
     place = Place(
         store=settings.store_uri,
@@ -47,14 +60,7 @@ def build_tenant(
     return Tenant(
         reconciler=Reconciler(
             resources=resources,
-            jobs=KubernetesJobs(
-                api,
-                cache,
-                namespace,
-                settings.runs_uri,
-                build=lambda name, job, owner, attempt: build_ray_job(name, namespace, job, owner, settings, attempt, suspend=False),
-                find_cause=causes.find,
-            ),
+            jobs=jobs,
             serving=serving,
             inputs=LocalInputs(),
             leftovers=LocalLeftovers(ArtifactStore(settings.store_uri), settings.milvus_uri, {}),
@@ -64,6 +70,7 @@ def build_tenant(
             patience=timedelta(seconds=settings.cleanup_patience_s),
         ),
         resources=resources,
+        jobs=jobs,
         serving=serving,
         support=Support(api, namespace, settings),
     )

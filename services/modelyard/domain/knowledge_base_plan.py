@@ -72,7 +72,7 @@ def _serve(draft: Draft, name: str, result: IngestResult) -> None:
             draft.fail("Serving", "ApplicationFailed", f"Serve application {app_name} failed: {app.message}")
             return
         if app is None or app.phase != "running" or name not in draft.seen.answering:
-            draft.wait("Serving", "Deploying", "Deploying", f"Serve application {app_name} is starting")
+            draft.wait_for_app(app_name)
             return
     draft.phase = "Ready"
     draft.state("Serving", "True", "Answering", f"answers searches as {name}")

@@ -50,9 +50,11 @@ def _answers(draft: Draft, routes: Sequence[Route]) -> bool:
         return False
     waiting = [name for name, app in apps.items() if app is None or app.phase != "running"]
     silent = [route for route in routes if route.name not in seen.answering]
-    if waiting or silent:
-        message = f"Serve application {waiting[0]} is starting" if waiting else f"waits until {silent[0].name} answers"
-        draft.wait("Serving", "Deploying", "Deploying", message)
+    if waiting:
+        draft.wait_for_app(waiting[0])
+        return False
+    if silent:
+        draft.wait("Serving", "Deploying", "Deploying", f"waits until {silent[0].name} answers")
         return False
     return True
 

@@ -43,6 +43,16 @@ class AppSeen:
 
 
 @dataclass(frozen=True)
+class Obstacle:
+    """What keeps the serving side from starting, where the cluster knows."""
+
+    reason: str
+    """One CamelCase word for programs."""
+    message: str
+    """The root cause and the remedy, for people."""
+
+
+@dataclass(frozen=True)
 class Platform:
     """Where this platform keeps things."""
 
@@ -72,6 +82,8 @@ class Observed:
     """Served model names and knowledge bases that answer now, by the gateway's word."""
     serving_problems: Mapping[str, str] = field(default_factory=dict)
     """Served model name → why its adapter is not loaded."""
+    serving_obstacle: Obstacle | None = None
+    """Why what is not deployed yet is not."""
     figures: Mapping[str, VersionFigures] = field(default_factory=dict)
     """Name of a ModelVersion → the gateway's counters of it; one that got no request yet is missing."""
     versions: tuple[ModelVersion, ...] = ()

@@ -60,6 +60,14 @@ class Draft:
         self.state(kind, "False", reason, message)
         self.state("Ready", "False", reason, message)
 
+    def wait_for_app(self, name: str) -> None:
+        """Say that a Serve application is on its way, or what is in its way."""
+        obstacle = self.seen.serving_obstacle
+        if obstacle is None:
+            self.wait("Serving", "Deploying", "Deploying", f"Serve application {name} is starting")
+        else:
+            self.wait("Serving", "Deploying", obstacle.reason, obstacle.message)
+
     def fail(self, kind: str, reason: str, message: str) -> None:
         """Say that the chain stops at this stage until the user changes something."""
         self.wait(kind, "Failed", reason, message)
