@@ -11,7 +11,7 @@ from typing import Any
 
 from modelyard.domain.errors import InvalidInputError
 from modelyard.domain.observed import Plan
-from modelyard.operator.kubernetes import Api, RetryLaterError
+from modelyard.operator.kubernetes import Api, RefusedError, RetryLaterError
 from modelyard.operator.kubernetes_jobs import KubernetesJobs
 from modelyard.operator.kubernetes_resources import KubernetesResources
 from modelyard.operator.kubernetes_serving import KubernetesServing
@@ -173,6 +173,9 @@ class Controller:
             except RetryLaterError as error:
                 again_s = self._back_off(key)
                 logger.info("%s is tried again in %.1f s: %s", "/".join(key), again_s, error)
+            except RefusedError as error:  # of a namespace that is being deleted, for one
+                again_s = self._back_off(key)
+                logger.warning("%s is tried again in %.1f s: %s", "/".join(key), again_s, error)
             except Exception:
                 again_s = self._back_off(key)
                 self.metrics.count_error(key[0])
