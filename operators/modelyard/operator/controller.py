@@ -236,6 +236,11 @@ class Controller:
         self.queue.add((NAMESPACE, namespace, ""), max(self.timing.settle_s, pause_s))
 
     def _settle(self, tenant: Tenant) -> float | None:
+        unreadable = tenant.resources.served_and_unreadable()
+        if unreadable:
+            # Without their plans they would be taken out of the Serve config.
+            logger.warning("nothing is deployed or removed until %s can be read", ", ".join(unreadable))
+            return self.timing.calm_s
         if not tenant.reconciler.plans:
             tenant.reconciler.settle(tenant.serving.observe())  # the last one went: nothing is served any more
             return self.timing.deploying_s if tenant.jobs.has_leftovers else None

@@ -38,6 +38,11 @@ class KubernetesResources:
         documents = [document for kind in OURS for document in self.cache.list(kind, self.namespace)]
         return [resource for document in documents if (resource := self._understand(document)) is not None]
 
+    def served_and_unreadable(self) -> Names:
+        """Names of resources that are served and that this version does not understand: what they want served is not known."""
+        documents = [document for kind in OURS for document in self.cache.list(kind, self.namespace)]
+        return [document["metadata"]["name"] for document in documents if _is_served(document) and self._understand(document) is None]
+
     def find(self, kind: str, namespace: str, name: str) -> Resource | None:
         """A resource, or None. Raises InvalidInputError for one that this version does not understand."""
         document = self.cache.get(kind, namespace, name)
@@ -90,11 +95,12 @@ class KubernetesResources:
         document = self.cache.get(*key)
         if document is None:
             return
-        metadata = document["metadata"]
+        metadata, before = document["metadata"], document.get("status") or {}
         former: dict[str, Any] = next((c for c in (document.get("status") or {}).get("conditions") or [] if c.get("type") == "Ready"), {})
         since = former["lastTransitionTime"] if former.get("status") == "False" and former.get("lastTransitionTime") else _now()
         ready = {"type": "Ready", "status": "False", "reason": "InvalidSpec", "message": message, "lastTransitionTime": since}
-        status = {
+        # What is served stays on record: it goes on being served, see `served_and_unreadable`.
+        status = {field: before[field] for field in ("servedNames", "collection") if before.get(field)} | {
             "phase": "Failed",
             "observedGeneration": metadata.get("generation", 0),
             "conditions": [ready | {"observedGeneration": metadata.get("generation", 0)}],
@@ -155,6 +161,11 @@ class KubernetesResources:
         resource = to_resource(document)
         self._parsed[key] = (document, resource)
         return resource
+
+
+def _is_served(document: dict[str, Any]) -> bool:
+    status = document.get("status") or {}
+    return bool(status.get("servedNames") or status.get("collection"))
 
 
 def _now() -> str:
