@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "cluster"))
 
 from churn import churn
 from fleet import Fleet
-from page import machine, publish
+from page import figures, machine, publish
 from parts import Part, send_writes, start_operator, start_player
 from recorder import Recorder, Write, count_kinds, repeat_for, writes_of
 from speed_table import render
@@ -29,6 +29,7 @@ from speed_table import render
 from harness.cluster import Cluster
 from harness.session import open_cluster
 from harness.settings import ClusterTestSettings
+from modelyard.operator.controller import Timing
 from modelyard.operator.processes import free_port
 
 CRDS = Path(__file__).parents[1] / "charts" / "platform" / "files" / "crds"
@@ -88,7 +89,7 @@ def measure_convergence(bench: Bench, count: int, letter: str) -> dict[str, floa
     """Seconds from the operator's first write to the last Model that is ready, and what operator and player take meanwhile."""
     with bench.fleet(count, letter) as fleet:
         player, began = bench.player.cpu_s(), time.monotonic()
-        with bench.operator() as operator:
+        with bench.operator(resync_s=Timing.resync_s) as operator:
             ended = fleet.wait(fleet.all_ready(count), DEADLINE_S)
             seconds = ended - fleet.first_write_at
             return {
@@ -173,7 +174,8 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=100, help="of the quiet and the reaction run (default: %(default)s)")
     parser.add_argument("--changes", type=int, default=200, help="whose reactions are measured (default: %(default)s)")
     parser.add_argument("--per-namespace", type=int, default=100, help="Models (default: %(default)s)")
-    parser.add_argument("--only", choices=("compare", "quiet", "reaction", "churn"), help="one measurement; nothing is published")
+    parser.add_argument("--only", choices=("compare", "quiet", "reaction", "churn"), help="one measurement; the others' figures stay")
+    parser.add_argument("--dry", action="store_true", help="publish nothing")
     parser.add_argument("--note", default="", help="what else ran on the machine, for the page")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="modelyard-bench-") as home, open_cluster(ClusterTestSettings(), say) as cluster:
@@ -183,9 +185,11 @@ def main() -> None:
         (folder / "store").mkdir()
         with start_player(cluster.kubeconfig, folder, port) as player:
             result = measure(Bench(cluster, folder, player, port, arguments.per_namespace), arguments)
+    if arguments.only:
+        result = (figures("operator") or {}) | result
     table = render(result)
     print(table)
-    if not arguments.only:
+    if not arguments.dry:
         publish("operator", "The operator", table, result)
 
 

@@ -13,12 +13,18 @@ FIGURES = ROOT / "docs" / "benchmarks.json"
 TITLE = "# Benchmarks\n"
 
 
-def publish(key: str, heading: str, text: str, figures: dict[str, Any]) -> None:
+def publish(key: str, heading: str, text: str, measured: dict[str, Any]) -> None:
     """Replace one benchmark's section and its figures. text: Markdown below the heading."""
+    known = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     before = PAGE.read_text() if PAGE.exists() else TITLE
     PAGE.write_text(replace_section(before, heading, text))
-    known = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-    FIGURES.write_text(json.dumps(known | {key: figures}, indent=2) + "\n")
+    FIGURES.write_text(json.dumps(known | {key: measured}, indent=2) + "\n")
+
+
+def figures(key: str) -> dict[str, Any] | None:
+    """What a benchmark has published last."""
+    found: dict[str, Any] | None = json.loads(FIGURES.read_text()).get(key) if FIGURES.exists() else None
+    return found
 
 
 def replace_section(page: str, heading: str, text: str) -> str:

@@ -47,7 +47,12 @@ class Part:
 def environment(kubeconfig: Path) -> dict[str, str]:
     """This process's, with one kubeconfig and the harness importable."""
     inherited = dict(os.environ)  # noqa: TID251 (the machine's own)
-    return inherited | {"KUBECONFIG": str(kubeconfig), "PYTHONPATH": str(HARNESS), "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
+    return inherited | {
+        "KUBECONFIG": str(kubeconfig),
+        "PYTHONPATH": os.pathsep.join([str(HARNESS), *filter(None, [inherited.get("PYTHONPATH")])]),
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
 
 
 @contextlib.contextmanager
