@@ -14,6 +14,7 @@ from modelyard.domain.resource import Progress as JobProgress
 from modelyard.operator.attempts import read_attempt
 from modelyard.operator.runs import run_folder
 from modelyard.operator.settings import Settings
+from modelyard.operator.state import is_locked
 from modelyard.operator.store import ResourceStore
 
 STAGES = {
@@ -59,6 +60,8 @@ def watch_stages(settings: Settings, console: Console, model_name: str, base_nam
             assert isinstance(model, Model) and isinstance(base, KnowledgeBase)
             _stop_if_failed(model)
             _stop_if_failed(base)
+            if not is_locked(settings):
+                raise StageFailedError("the platform has ended", f"see {settings.root / 'logs'}, and run the demo again to go on")
             if model.status.phase == "Deploying" and not deploying_since:
                 deploying_since = time.time()
             if model.status.phase == base.status.phase == "Ready":
