@@ -5,7 +5,7 @@ import pytest
 from modelyard.domain.errors import InvalidInputError
 from modelyard.domain.model import Model, ModelVersion, ModelVersionSpec, Source
 from modelyard.domain.resource import Metadata, OwnerReference
-from modelyard.operator.kubernetes_objects import status_document, to_document, to_resource
+from modelyard.operator.kubernetes_objects import status_document, to_document, to_resource, without_ballast
 
 MODEL = {
     "apiVersion": "modelyard.io/v1alpha1",
@@ -81,3 +81,21 @@ def test_a_status_is_for_this_very_object_and_no_namesake() -> None:
     model = to_resource(MODEL)
     assert isinstance(model, Model)
     assert status_document(model, model.status)["metadata"] == {"name": "bot", "namespace": "team", "uid": "u1"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"),
+    [
+        pytest.param("RayJob", {"suspend": True}, id="of a RayJob not the pods"),
+        pytest.param("RayService", {"suspend": True, "rayClusterSpec": {"headGroupSpec": {}}}, id="of anything else the whole spec"),
+    ],
+)
+def test_what_is_kept_in_thousands_is_kept_without_its_ballast(kind: str, kept: dict[str, object]) -> None:
+    document = {
+        "kind": kind,
+        "metadata": {"name": "a", "managedFields": [{"manager": "kubectl"}]},
+        "spec": {"suspend": True, "rayClusterSpec": {"headGroupSpec": {}}},
+        "status": {"jobStatus": "RUNNING"},
+    }
+    assert without_ballast(document) == {"kind": kind, "metadata": {"name": "a"}, "spec": kept, "status": {"jobStatus": "RUNNING"}}
+    assert document["metadata"] == {"name": "a", "managedFields": [{"manager": "kubectl"}]}, "the document itself stays as it is"

@@ -12,12 +12,16 @@ from kubernetes.client.exceptions import ApiException
 
 from modelyard.domain.errors import ModelyardError
 from modelyard.domain.resource import GROUP
+from modelyard.operator.kubernetes_objects import without_ballast
 from modelyard.operator.labels import FIELD_MANAGER
 
 logger = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_S = (5.0, 30.0)
 """To connect, and to read."""
+
+PAGE_OBJECTS = 200
+"""How many objects are listed with one request."""
 
 APPLY = "application/apply-patch+yaml"
 
@@ -91,14 +95,22 @@ class Api:
         return _items(kind, answer)
 
     def list_at(self, kind: str, namespace: str | None) -> tuple[Documents, int]:
-        """All objects of a kind in a namespace (None: in all), and the resourceVersion that they were listed at.
+        """All objects of a kind in a namespace (None: in all) without their ballast, and the resourceVersion of the list.
 
         None and 0 where the API server does not know the kind, as long as its CRD is not installed.
         """
-        answer = self._call("GET", KINDS[kind].path(namespace), missing_ok=True)
-        if answer is None:
-            return [], 0
-        return _items(kind, answer), int(answer["metadata"]["resourceVersion"])
+        documents: Documents = []
+        query: Query = [("limit", str(PAGE_OBJECTS))]
+        while True:
+            answer = self._call("GET", KINDS[kind].path(namespace), query=query, missing_ok=True)
+            if answer is None:
+                return [], 0
+            # Page by page, for thousands of RayJobs with the pods that they describe are hundreds of MiB.
+            documents += map(without_ballast, _items(kind, answer))
+            token = answer["metadata"].get("continue")
+            if not token:
+                return documents, int(answer["metadata"]["resourceVersion"])
+            query = [("limit", str(PAGE_OBJECTS)), ("continue", token)]
 
     def apply(self, document: Mapping[str, Any], subresource: str = "") -> Document:
         """Server-side apply under our field manager; returns the object as it is then.

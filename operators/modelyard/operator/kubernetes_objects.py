@@ -19,6 +19,18 @@ def version_of(document: Mapping[str, Any]) -> int:
     return int(document["metadata"].get("resourceVersion") or 0)
 
 
+def without_ballast(document: Mapping[str, Any]) -> dict[str, Any]:
+    """A document without what is large and never looked at: who set which field, and the pods that a RayJob describes.
+
+    Thousands of them are kept.
+    """
+    metadata = {field: value for field, value in document["metadata"].items() if field != "managedFields"}
+    kept = {**document, "metadata": metadata}
+    if document["kind"] == "RayJob" and "spec" in document:
+        kept["spec"] = {field: value for field, value in document["spec"].items() if field != "rayClusterSpec"}
+    return kept
+
+
 def to_resource(document: Mapping[str, Any]) -> Resource:
     """A custom resource as the domain knows it.
 

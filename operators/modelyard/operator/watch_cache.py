@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from modelyard.operator.kubernetes_objects import version_of
+from modelyard.operator.kubernetes_objects import version_of, without_ballast
 
 Key = tuple[str, str, str]
 Document = dict[str, Any]
@@ -17,7 +17,7 @@ def key_of(document: Mapping[str, Any]) -> Key:
 
 
 class WatchCache:
-    """Newest known version of each object. Thread-safe.
+    """Newest known version of each object, without what nobody looks at. Thread-safe.
 
     Events may come late, twice or out of order, and our own writes are put in before their events arrive: what is older than
     what is known changes nothing.
@@ -41,7 +41,7 @@ class WatchCache:
             if version <= newest:
                 return False
             self._gone.pop(key, None)
-            known[name] = document
+            known[name] = without_ballast(document)
             return True
 
     def drop(self, document: Document) -> bool:
