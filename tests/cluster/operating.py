@@ -1,6 +1,7 @@
 """An operator in this process, for tests that end it at will. It lists again and again instead of watching."""
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,11 +79,11 @@ class Operator:
                 continue
 
 
-def wait_until(what: Callable[[], bool], timeout_s: float = 30.0, told: Callable[[], object] = lambda: "") -> None:
-    """Return once it is so; an AssertionError with what is told when the time is over."""
+def wait_until(what: Callable[[], bool], timeout_s: float = 120.0, told: Callable[[], object] = lambda: "") -> None:
+    """Return once it is so; an AssertionError with what is told when the time is over. Long: a busy machine is no failure."""
     event = threading.Event()
-    for _ in range(int(timeout_s / TICK_S)):
-        if what():
-            return
+    deadline = time.monotonic() + timeout_s
+    while not what():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not so after {timeout_s:.0f} s: {told()}")
         event.wait(TICK_S)
-    raise AssertionError(f"not so after {timeout_s:.0f} s: {told()}")

@@ -31,21 +31,21 @@ def deployment(world: World) -> str:
 def test_kuberay_takes_our_job_up_suspends_it_and_lets_it_go(world: World) -> None:
     world.apply(world.model())
     with Operator(world.cluster.client(), build_settings(world.folder, world.namespace), NOBODY):
-        wait_until(lambda: deployment(world) == "Initializing", 60, told=lambda: rays(world, "rayjobs"))
-        wait_until(lambda: len(rays(world, "rayclusters")) == 1, 60, told=lambda: rays(world, "rayclusters"))
+        wait_until(lambda: deployment(world) == "Initializing", told=lambda: rays(world, "rayjobs"))
+        wait_until(lambda: len(rays(world, "rayclusters")) == 1, told=lambda: rays(world, "rayclusters"))
         (job,) = rays(world, "rayjobs")
         assert job["status"]["rayClusterName"] == rays(world, "rayclusters")[0]["metadata"]["name"]
         assert world.phase() == "Fetching"
 
         world.apply(world.model(suspend=True))
-        wait_until(lambda: deployment(world) == "Suspended", 60, told=lambda: rays(world, "rayjobs"))
-        wait_until(lambda: rays(world, "rayclusters") == [], 60, told=lambda: rays(world, "rayclusters"))
+        wait_until(lambda: deployment(world) == "Suspended", told=lambda: rays(world, "rayjobs"))
+        wait_until(lambda: rays(world, "rayclusters") == [], told=lambda: rays(world, "rayclusters"))
         assert world.condition("Ready")["reason"] == "Suspended"
 
         world.apply(world.model(suspend=False))
-        wait_until(lambda: deployment(world) == "Initializing", 60, told=lambda: rays(world, "rayjobs"))
+        wait_until(lambda: deployment(world) == "Initializing", told=lambda: rays(world, "rayjobs"))
         assert rays(world, "rayjobs")[0]["metadata"]["uid"] != job["metadata"]["uid"]
 
         world.delete()
         world.await_gone()
-        wait_until(lambda: rays(world, "rayjobs") == [] and rays(world, "rayclusters") == [], 60, told=lambda: rays(world, "rayjobs"))
+        wait_until(lambda: rays(world, "rayjobs") == [] and rays(world, "rayclusters") == [], told=lambda: rays(world, "rayjobs"))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from modelyard.operator.cause import Cause
@@ -17,12 +18,14 @@ Document = Mapping[str, Any]
 
 
 class CauseFinder:
-    """Looks into one namespace, at most every ten seconds for each object."""
+    """Looks into one namespace, at most every ten seconds, however many jobs wait there."""
 
     def __init__(self, api: Api, namespace: str) -> None:
         self.api, self.namespace = api, namespace
         self._born: dict[str, float] = {}
         self._found: dict[str, tuple[float, str, Cause | None]] = {}
+        self._looked_at = -LOOK_AGAIN_S
+        self._seen = ClusterSeen()
 
     def find(self, root: Document) -> Cause | None:
         """Why it does not run or how it ended; None while it is new, or where nothing is known to be wrong."""
@@ -31,24 +34,26 @@ class CauseFinder:
         now = time.monotonic()
         if not ended and now - self._born.setdefault(uid, now) < PATIENCE_S:
             return None
-        looked_at, seen_version, cause = self._found.get(uid, (-LOOK_AGAIN_S, "", None))
-        if now - looked_at >= LOOK_AGAIN_S or (ended and version != seen_version):
-            cause = find_cause(self._look(root))
+        decided_at, seen_version, cause = self._found.get(uid, (-LOOK_AGAIN_S, "", None))
+        news = ended and version != seen_version
+        if news or now - decided_at >= LOOK_AGAIN_S:
+            if news or now - self._looked_at >= LOOK_AGAIN_S:
+                self._look()
+            cause = find_cause(replace(self._seen, root=root))
             self._found[uid] = (now, version, cause)
         return cause
 
-    def _look(self, root: Document) -> ClusterSeen:
-        clusters = self.api.list("RayCluster", self.namespace)
+    def _look(self) -> None:
         pods = self.api.list("Pod", self.namespace, selector=RAY_CLUSTER_LABEL)
         pending = any((pod.get("status") or {}).get("phase") == "Pending" for pod in pods)
-        return ClusterSeen(
-            root=root,
-            clusters=clusters,
+        self._seen = ClusterSeen(
+            clusters=self.api.list("RayCluster", self.namespace),
             pods=pods,
             events=self.api.list("Event", self.namespace),
             claims=self.api.list("PersistentVolumeClaim", self.namespace) if pending else (),
             logs={pod["metadata"]["name"]: self._log(pod) for pod in pods if _has_crashed(pod)},
         )
+        self._looked_at = time.monotonic()
 
     def _log(self, pod: Document) -> str:
         return self.api.log_tail(self.namespace, pod["metadata"]["name"], pod["spec"]["containers"][0]["name"])
