@@ -47,11 +47,12 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         yield opened
 
 
-@pytest.fixture(scope="session")
-def kuberay(cluster: Cluster) -> Cluster:
-    """The cluster with KubeRay's operator running against it."""
+@pytest.fixture(scope="module")
+def kuberay(cluster: Cluster) -> Iterator[Cluster]:
+    """The cluster with KubeRay's operator running against it, for the tests of one module."""
     cluster.kuberay()
-    return cluster
+    yield cluster
+    cluster.stop_kuberay()
 
 
 @pytest.fixture

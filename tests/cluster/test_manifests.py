@@ -149,5 +149,6 @@ def test_a_job_that_goes_on_is_no_longer_suspended(cluster: Cluster, place: str)
 
 
 def test_applying_the_same_again_changes_nothing(cluster: Cluster, place: str) -> None:
-    first, second = (apply(cluster, build_ray_service(place, SERVE, FULL))["metadata"] for _ in range(2))
-    assert second["resourceVersion"] == first["resourceVersion"]
+    first, second = (apply(cluster, build_ray_service(place, SERVE, FULL)) for _ in range(2))
+    assert second["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+    assert second["spec"] == first["spec"]

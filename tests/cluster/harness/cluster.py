@@ -100,9 +100,15 @@ class Cluster:
             self._started.add("kuberay-crds")
 
     def kuberay(self) -> None:
-        """Run KubeRay's operator until the session ends; again is nothing. Its Ray pods stay pending: there is no node."""
+        """Run KubeRay's operator until `stop_kuberay`; again is nothing. Its Ray pods stay pending: there is no node."""
         self.install_kuberay_crds()
         self._start("ray-operator", lambda plane, binary: plane.start_kuberay(binary))
+
+    def stop_kuberay(self) -> None:
+        """End KubeRay's operator: where a test plays KubeRay, the real one must not join in."""
+        if self.control_plane is not None and "ray-operator" in self._started:
+            self.control_plane.processes.stop("ray-operator")
+            self._started.discard("ray-operator")
 
     def scheduler(self) -> None:
         """Run the scheduler until the session ends; again is nothing."""
