@@ -111,3 +111,9 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="nowhere.yaml cannot be read: No such file"):
         read_settings(tmp_path / "nowhere.yaml")
+
+
+def test_the_example_is_read() -> None:
+    settings = read_settings(Path(__file__).parents[2] / "examples" / "operator.yaml")
+    assert settings.profile("l4").ray_resources == {"CPU": 8.0, "GPU": 1.0}
+    assert settings.namespaces == ["team-a"]
