@@ -28,7 +28,7 @@ class RayPlayer:
         self.held: set[str] = set()
         """Kinds of jobs that run on until they are taken out."""
         self.failures: dict[str, list[tuple[str, bool]]] = {}
-        """Kind → the next failures: message, and whether another attempt may help."""
+        """Kind, or KIND/MODEL → the next failures: message, and whether another attempt may help."""
         self.left_alone: set[str] = set()
         """Models whose first job is the test's own business."""
         self.alone: dict[str, dict[str, Any]] = {}
@@ -96,7 +96,8 @@ class RayPlayer:
             run.write("progress.json", json.dumps({"stage": "working", "step": 1, "totalSteps": 2, "percent": 50.0}))
             self._say(metadata["name"], {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"})
         elif spec["kind"] not in self.held:
-            failure = (self.failures.get(spec["kind"]) or [None]).pop(0)
+            of_model = f"{spec['kind']}/{metadata['labels']['modelyard.io/name']}"
+            failure = (self.failures.get(of_model) or self.failures.get(spec["kind"]) or [None]).pop(0)
             if failure:
                 run.write("failure.json", json.dumps({"message": failure[0], "retryable": failure[1]}))
                 self._say(metadata["name"], {"jobDeploymentStatus": "Failed", "jobStatus": "FAILED"})

@@ -73,7 +73,7 @@ def test_ten_broken_models_are_described_by_ten_true_causes(world: World) -> Non
     world.apply(
         world.model("gate", evaluation=world.model()["spec"]["evaluation"] | {"gate": [{"metric": "records.field_score", "atLeast": 2}]})
     )
-    world.player.failures = {"train": [("every answer is cut off; raise maxLength", False)]}
+    world.player.failures = {"train/masked": [("every answer is cut off; raise maxLength", False)]}
     world.apply(world.model("masked", fineTune=world.model()["spec"]["fineTune"] | {"maxFailures": 0}))
     told = {name: words for name, (_, words) in PODS.items()} | {
         "dataset": "nowhere.jsonl",
