@@ -44,7 +44,12 @@ def test_a_taken_port_is_told_before_anything_starts(empty_yard: Any) -> None:
 
 def test_ctrl_c_while_starting_leaves_nothing_running(empty_yard: Any) -> None:
     command = subprocess.Popen(
-        [Path(sys.executable).with_name("modelyard"), "up"], env=empty_yard.environment, stderr=subprocess.PIPE, text=True
+        [Path(sys.executable).with_name("modelyard"), "up"],
+        env=empty_yard.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        # As a terminal has it: a suite that runs in the background would hand down that Ctrl-C is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 60
     while len(processes.find(empty_yard.settings)) < 3:
