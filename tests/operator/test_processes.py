@@ -18,6 +18,12 @@ SLEEPER = (
     "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)']); print('up'); time.sleep(600)"
 )
 
+RENAMED = (
+    "import ctypes, time; variables = ctypes.POINTER(ctypes.c_void_p).in_dll(ctypes.CDLL(None), 'environ');"
+    " ctypes.memset(variables[0], 0, 80); print('up'); time.sleep(600)"
+)
+"""As Ray's agents do: zeros over the start of what `/proc/PID/environ` shows."""
+
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
@@ -43,6 +49,22 @@ def test_only_processes_of_this_home_are_found_and_ended_with_their_children(set
         processes.end(processes.find(other), timeout_s=10)
         ours.wait(10)
         theirs.wait(10)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no Linux: there is no /proc, and titles are not written over the environment")
+def test_a_process_that_wrote_its_title_over_its_first_variables_is_found_all_the_same(settings: Settings) -> None:
+    titled = subprocess.Popen(
+        [sys.executable, "-uc", RENAMED],
+        env={"OVERWRITTEN": "x" * 100} | platform_environment(settings),
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert titled.stdout is not None and titled.stdout.readline() == b"up\n"
+        titled.stdout.close()
+        assert [process.pid for process in processes.find(settings)] == [titled.pid]
+    finally:
+        titled.kill()
+        titled.wait(10)
 
 
 def test_a_taken_port_names_its_holder_and_the_option() -> None:

@@ -67,11 +67,24 @@ def find(settings: Settings, but: Iterable[int] = ()) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.pid not in but and process.environ().get(MARK) == home:
+            if process.pid not in but and _mark(process) == home:
                 found.append(process)
-        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess, OSError):
             continue
     return found
+
+
+def _mark(process: psutil.Process) -> str | None:
+    """The home of the platform that a process belongs to; None for one of no platform."""
+    block = Path(f"/proc/{process.pid}/environ")
+    if not block.exists():  # no Linux
+        return process.environ().get(MARK)
+    # Ray's agents write their title over the first variables. psutil reads up to the first hole only.
+    for variable in block.read_bytes().split(b"\0"):
+        name, _, value = variable.partition(b"=")
+        if name == MARK.encode():
+            return os.fsdecode(value)
+    return None
 
 
 def end(processes: Iterable[psutil.Process], timeout_s: float = STOP_TIMEOUT_S) -> int:
