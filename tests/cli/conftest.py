@@ -9,17 +9,8 @@ from typer.testing import CliRunner, Result
 from modelyard.cli.main import app
 from modelyard.cli.session import Session
 from modelyard.domain.evaluation import Check, Score, Verdict
-from modelyard.domain.model import (
-    Dataset,
-    FineTune,
-    Model,
-    ModelSpec,
-    ModelStatus,
-    ModelVersion,
-    ModelVersionSpec,
-    ModelVersionStatus,
-    Source,
-)
+from modelyard.domain.fine_tune import Dataset, FineTune
+from modelyard.domain.model import Model, ModelSpec, ModelStatus, ModelVersion, ModelVersionSpec, ModelVersionStatus, Source
 from modelyard.domain.resource import Condition, Metadata, OwnerReference, Progress
 from modelyard.operator.settings import Settings
 from modelyard.operator.store import ResourceStore

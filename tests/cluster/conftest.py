@@ -1,5 +1,6 @@
 """The session's Kubernetes API server. It is built once per machine, started once per session, and gone with it."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from harness.control_plane import PROGRAMS
 from harness.proxy import Proxy
 from harness.session import RefusedError, check, open_cluster
 from harness.settings import ClusterTestSettings
+from players import RayPlayer
+from world import World, install_crds
 
 HERE = Path(__file__).parent
 SETTINGS = ClusterTestSettings()
@@ -70,6 +73,25 @@ def proxy(cluster: Cluster) -> Iterator[Proxy]:
         pytest.skip("the proxy stands only before a cluster that the tests made")
     with Proxy(cluster.control_plane) as door:
         yield door
+
+
+@pytest.fixture(scope="session")
+def crds(cluster: Cluster) -> None:
+    install_crds(cluster)
+
+
+@pytest.fixture
+def world(cluster: Cluster, crds: None, namespace: str, tmp_path: Path) -> Iterator[World]:
+    """A namespace in which what the machine lacks is played."""
+    with RayPlayer(cluster.client(), namespace) as player:
+        yield World(cluster, namespace, tmp_path, player)
+
+
+@pytest.fixture
+def collected() -> Iterator[None]:
+    """Have what was left open complain after its own test, rather than in whichever comes next."""
+    yield
+    gc.collect()
 
 
 def _teller(config: pytest.Config) -> binaries.Say:

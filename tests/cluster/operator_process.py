@@ -9,11 +9,17 @@ import urllib.request
 from pathlib import Path
 from typing import Self
 
+import pytest
 import yaml
 
 from modelyard.operator.cluster_settings import ClusterSettings
 
 STOP_TIMEOUT_S = 15.0
+LEAVES_CONNECTIONS = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.usefixtures("collected"),
+]
+"""For tests with a process behind the proxy: that ends with its loop, and connections just left open complain when collected."""
 
 
 class OperatorProcess:

@@ -1,16 +1,11 @@
 """Ten broken Models, each with another cause, and what `kubectl describe` says of each."""
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 from kubernetes import client
 
-from harness.cluster import Cluster
 from operating import wait_until
-from players import RayPlayer
-from world import World, install_crds
+from world import World
 
 IMAGE = "ghcr.io/example/yard:1"
 
@@ -55,15 +50,8 @@ PODS = {
 """Model → the status of its head pod, and what has to be told."""
 
 
-@pytest.fixture
-def world(cluster: Cluster, namespace: str, tmp_path: Path) -> Iterator[World]:
-    install_crds(cluster)
-    with RayPlayer(cluster.client(), namespace) as player:
-        player.left_alone = set(PODS)
-        yield World(cluster, namespace, tmp_path, player)
-
-
 def test_ten_broken_models_are_described_by_ten_true_causes(world: World) -> None:
+    world.player.left_alone = set(PODS)
     for name in PODS:
         world.apply(world.model(name, source={"uri": f"package://{name}/w.gguf"}))
     missing = {"dataset": {"uri": (world.folder / "nowhere.jsonl").as_uri()}}

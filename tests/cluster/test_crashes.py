@@ -15,7 +15,7 @@ import pytest
 from harness.cluster import Cluster
 from operating import Operator, wait_until
 from players import RayPlayer
-from world import World, install_crds
+from world import World
 
 AT_ONCE = 4
 READS = ("GET", "HEAD")
@@ -111,11 +111,6 @@ def outcome(world: World) -> dict[str, Any]:
         "jobs made twice": sorted(name for name, count in world.player.started.items() if count > 1),
         "services": len(world.ray_services()),
     }
-
-
-@pytest.fixture(scope="module")
-def crds(cluster: Cluster) -> None:
-    install_crds(cluster)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Our objects with KubeRay's own operator: it takes them up, suspends them and lets them go. Its pods stay pending: there is no node."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +7,14 @@ import pytest
 
 from harness.cluster import Cluster
 from operating import Operator, build_settings, wait_until
-from world import World, install_crds
+from world import World
 
 NOBODY = "http://127.0.0.1:1"
 
 
 @pytest.fixture
-def world(kuberay: Cluster, namespace: str, tmp_path: Path) -> Iterator[World]:
-    install_crds(kuberay)
-    yield World(kuberay, namespace, tmp_path, None)  # type: ignore[arg-type]
+def world(kuberay: Cluster, crds: None, namespace: str, tmp_path: Path) -> World:
+    return World(kuberay, namespace, tmp_path, None)  # type: ignore[arg-type]
 
 
 def rays(world: World, plural: str) -> list[dict[str, Any]]:

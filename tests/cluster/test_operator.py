@@ -1,29 +1,14 @@
 """The operator against a real API server, with KubeRay and the gateway played."""
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from harness.cluster import Cluster
 from harness.faults import Answer
 from operating import wait_until
-from players import RayPlayer
-from world import World, install_crds
-
-
-@pytest.fixture(scope="module")
-def crds(cluster: Cluster) -> None:
-    install_crds(cluster)
-
-
-@pytest.fixture
-def world(cluster: Cluster, crds: None, namespace: str, tmp_path: Path) -> Iterator[World]:
-    with RayPlayer(cluster.client(), namespace) as player:
-        yield World(cluster, namespace, tmp_path, player)
+from world import World
 
 
 def test_a_model_and_a_knowledge_base_become_ready(world: World) -> None:

@@ -1,11 +1,7 @@
 """The operator as a process of its own: start, health, faults, end, and several replicas."""
 
-import gc
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
 import yaml
 
 from harness.cluster import Cluster
@@ -14,34 +10,13 @@ from harness.proxy import Proxy
 from harness.watches import Ending
 from modelyard.operator.kubernetes_lease import LEASE_NAME
 from operating import wait_until
-from operator_process import OperatorProcess
-from players import RayPlayer
+from operator_process import LEAVES_CONNECTIONS, OperatorProcess
 from world import CRDS, World
 
 WATCHED = 6
 
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""The door ends with its loop: connections that a process just left open complain once they are collected."""
-
-
-@pytest.fixture(autouse=True)
-def collected() -> Iterator[None]:
-    """Have them complain here, rather than in whichever test comes next."""
-    yield
-    gc.collect()
-
-
-@pytest.fixture(scope="session")
-def crds(cluster: Cluster) -> None:
-    cluster.apply_crds(CRDS)
-    cluster.install_kuberay_crds()
-
-
-@pytest.fixture
-def world(cluster: Cluster, crds: None, namespace: str, tmp_path: Path) -> Iterator[World]:
-    with RayPlayer(cluster.client(), namespace) as player:
-        yield World(cluster, namespace, tmp_path, player)
+pytestmark = LEAVES_CONNECTIONS
 
 
 def run(world: World, proxy: Proxy, *words: str) -> OperatorProcess:

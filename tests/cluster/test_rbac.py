@@ -1,6 +1,5 @@
 """What the operator may do is what it does: with the committed Role only, through its objects' whole life."""
 
-import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +12,11 @@ from harness.cluster import Cluster
 from harness.proxy import Proxy
 from modelyard.operator.cluster_settings import ClusterSettings
 from operating import wait_until
-from operator_process import OperatorProcess
+from operator_process import LEAVES_CONNECTIONS, OperatorProcess
 from players import RayPlayer
 from world import CRDS, World
+
+pytestmark = LEAVES_CONNECTIONS
 
 RBAC = CRDS.parent / "rbac"
 Right = tuple[str, str, str]
@@ -70,25 +71,9 @@ def test_no_right_is_a_wildcard_and_none_touches_secrets_or_roles() -> None:
     assert not [right for right in granted if right[0] in ("escalate", "bind", "impersonate")]
 
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-"""The door ends with its loop: connections that a process just left open complain once they are collected."""
-
-
-@pytest.fixture(autouse=True)
-def collected() -> Iterator[None]:
-    """Have them complain here, rather than in whichever test comes next."""
-    yield
-    gc.collect()
-
-
-@pytest.fixture(scope="session")
-def crds(cluster: Cluster) -> None:
-    cluster.apply_crds(CRDS)
-    cluster.install_kuberay_crds()
-
-
 @pytest.fixture
 def world(cluster: Cluster, crds: None, namespace: str, tmp_path: Path) -> World:
+    """Nobody plays yet: the first job has to wait until its causes are looked for."""
     return World(cluster, namespace, tmp_path, RayPlayer(cluster.client(), namespace))
 
 

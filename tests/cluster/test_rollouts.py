@@ -1,29 +1,12 @@
 """A new version takes over by steps, on a real API server; what the gateway counts is played."""
 
 import threading
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from harness.cluster import Cluster
 from operating import wait_until
-from players import RayPlayer
-from world import World, install_crds
+from world import World
 
 ROLLOUT = {"steps": [10, 50], "interval": "1s", "abortIf": [{"metric": "error_rate", "above": 0.05}]}
-
-
-@pytest.fixture(scope="module")
-def crds(cluster: Cluster) -> None:
-    install_crds(cluster)
-
-
-@pytest.fixture
-def world(cluster: Cluster, crds: None, namespace: str, tmp_path: Path) -> Iterator[World]:
-    with RayPlayer(cluster.client(), namespace) as player:
-        yield World(cluster, namespace, tmp_path, player)
 
 
 def model(world: World, seed: int) -> dict[str, Any]:

@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from modelyard.domain.model import Adapter, FineTune, Model, ModelSpec, Replicas, Source
+from modelyard.domain.fine_tune import Adapter, FineTune
+from modelyard.domain.model import Model, ModelSpec, Replicas, Source
 
 SOURCE = {"uri": "hf://org/base"}
 SUITES = [{"name": "t", "uri": "t.jsonl"}]

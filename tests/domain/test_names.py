@@ -5,8 +5,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modelyard.domain import names
+from modelyard.domain.fine_tune import Dataset, FineTune
 from modelyard.domain.job import FetchJob, TrainJob
-from modelyard.domain.model import Dataset, FineTune, Serving
+from modelyard.domain.model import Serving
 from modelyard.domain.resource import NAME_PATTERN
 
 NAMES = st.from_regex(NAME_PATTERN, fullmatch=True).filter(lambda name: len(name) <= 63)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from modelyard.domain.fine_tune import FineTune
 from modelyard.domain.job import FetchJob, FetchResult
-from modelyard.domain.model import FineTune, Model, ModelSpec, Source
+from modelyard.domain.model import Model, ModelSpec, Source
 from modelyard.domain.names import job_name
 from modelyard.domain.observed import JobSeen, Platform
 from modelyard.domain.resource import Metadata

@@ -6,9 +6,10 @@ import yaml
 from modelyard.domain.base import digest_of
 from modelyard.domain.errors import InvalidInputError
 from modelyard.domain.evaluation import Suite
+from modelyard.domain.fine_tune import Dataset, FineTune, Hyperparameters, Workers
 from modelyard.domain.job import EvaluateJob, FetchJob, IngestJob, TrainJob
 from modelyard.domain.knowledge_base import Chunking, DocumentSource
-from modelyard.domain.model import Dataset, FineTune, Hyperparameters, Model, ModelSpec, Source, Workers
+from modelyard.domain.model import Model, ModelSpec, Source
 from modelyard.domain.observed import Job
 from modelyard.domain.resource import Metadata
 from modelyard.operator.cluster_settings import ClusterSettings, Profile, SecretKey, Toleration, VolumeClaim

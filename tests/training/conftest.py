@@ -19,8 +19,8 @@ from modelyard.artifacts.content import content_digest
 from modelyard.artifacts.manifest import Manifest, list_files
 from modelyard.artifacts.runs import RunFolder
 from modelyard.artifacts.store import ArtifactStore
+from modelyard.domain.fine_tune import Dataset, FineTune, Hyperparameters
 from modelyard.domain.job import TrainJob
-from modelyard.domain.model import Dataset, FineTune, Hyperparameters
 
 TEMPLATE = (
     "{% for m in messages %}<|start|>{{ m.role }}\n{{ m.content }}<|end|>\n{% endfor %}"

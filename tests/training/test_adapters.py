@@ -3,7 +3,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from modelyard.domain.errors import InvalidInputError
-from modelyard.domain.model import Adapter
+from modelyard.domain.fine_tune import Adapter
 from modelyard.training.adapters import add_adapter
 
 

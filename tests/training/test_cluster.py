@@ -1,7 +1,7 @@
 import pytest
 
 from modelyard.domain.errors import CapacityError
-from modelyard.domain.model import Workers
+from modelyard.domain.fine_tune import Workers
 from modelyard.training.cluster import require_room, threads_per_worker
 
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from modelyard.domain.model import FineTune
+from modelyard.domain.fine_tune import FineTune
 from modelyard.training.engine import build_config
 
 # DeepSpeed asks torch for names that are on their way out while it is imported.

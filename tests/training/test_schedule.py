@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from modelyard.domain.model import Hyperparameters
+from modelyard.domain.fine_tune import Hyperparameters
 from modelyard.training.schedule import count_steps, learning_rate
 
 

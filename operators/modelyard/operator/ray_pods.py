@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from modelyard.domain.errors import InvalidInputError
-from modelyard.domain.model import Workers
+from modelyard.domain.fine_tune import Workers
 from modelyard.domain.wording import one_of
 from modelyard.operator.cluster_settings import ClusterSettings, Profile
 

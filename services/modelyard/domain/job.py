@@ -10,8 +10,9 @@ from pydantic import Field, TypeAdapter
 
 from modelyard.domain.base import Spec
 from modelyard.domain.evaluation import Score, Suite
+from modelyard.domain.fine_tune import FineTune
 from modelyard.domain.knowledge_base import Chunking, DocumentSource
-from modelyard.domain.model import FineTune, Source
+from modelyard.domain.model import Source
 
 
 class FetchJob(Spec):

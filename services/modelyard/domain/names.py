@@ -5,8 +5,9 @@ digits of a sha256 over all it depends on, so that equal inputs share a name and
 """
 
 from modelyard.domain.base import digest_of
+from modelyard.domain.fine_tune import FineTune
 from modelyard.domain.job import EvaluateJob, FetchJob, IngestJob, TrainJob
-from modelyard.domain.model import FineTune, Serving
+from modelyard.domain.model import Serving
 
 HASH_LENGTH = 10
 MAX_LENGTH = 63

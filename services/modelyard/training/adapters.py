@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from modelyard.domain.errors import InvalidInputError
-from modelyard.domain.model import Adapter
+from modelyard.domain.fine_tune import Adapter
 from modelyard.training.layout import CONFIG_FILE, WEIGHTS_FILE
 
 

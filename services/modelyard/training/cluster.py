@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from modelyard.domain.errors import CapacityError
-from modelyard.domain.model import Workers
+from modelyard.domain.fine_tune import Workers
 
 
 def require_room(workers: Workers, cluster: Mapping[str, float]) -> None:

@@ -11,7 +11,7 @@ from peft import PeftModel
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
-from modelyard.domain.model import FineTune
+from modelyard.domain.fine_tune import FineTune
 from modelyard.training.adapters import add_adapter, read_adapter
 from modelyard.training.batches import IGNORED, Batch
 

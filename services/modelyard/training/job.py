@@ -11,8 +11,8 @@ from ray.train.torch import TorchTrainer
 from modelyard.artifacts.runs import RunFolder
 from modelyard.artifacts.store import ArtifactStore
 from modelyard.domain.errors import InvalidInputError, UnavailableError
+from modelyard.domain.fine_tune import Workers
 from modelyard.domain.job import TrainJob, TrainResult
-from modelyard.domain.model import Workers
 from modelyard.domain.resource import Progress
 from modelyard.training.cluster import require_room, threads_per_worker
 from modelyard.training.corpus import read_corpus

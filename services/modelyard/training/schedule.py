@@ -2,7 +2,7 @@
 
 import math
 
-from modelyard.domain.model import Hyperparameters
+from modelyard.domain.fine_tune import Hyperparameters
 
 
 def count_steps(knobs: Hyperparameters, rows: int) -> int:

@@ -1,0 +1,111 @@
+"""How base weights are changed: the data, what is trained, how it is spread over workers. Knows no Ray and no DeepSpeed."""
+
+from typing import Literal, Self
+
+from pydantic import Field, NonNegativeFloat, model_validator
+
+from modelyard.domain.base import Spec
+from modelyard.domain.resource import MAX_URI
+
+
+class Dataset(Spec):
+    """Supervised rows, one JSON object a line."""
+
+    uri: str = Field(min_length=1, max_length=MAX_URI)
+    """Any fsspec URI, or a path relative to the manifest."""
+    format: Literal["auto", "chat", "alpaca", "prompt-completion"] = "auto"
+    """How a row is written: `chat` has `messages`, `alpaca` has `instruction`, `input` and `output`, `prompt-completion`
+    has `prompt` and `completion`; `auto` looks at the first row."""
+    validation_split: float = Field(default=0.1, ge=0.0, le=0.5)
+    """The share of rows held out to measure validation loss."""
+
+
+class Adapter(Spec):
+    """What is trained beside the frozen base weights: LoRA matrices (Hu et al. 2021)."""
+
+    type: Literal["lora"] = "lora"
+    """The kind of adapter."""
+    rank: int = Field(default=16, ge=1, le=512)
+    """Inner dimension of the LoRA matrices: a higher one learns more and costs more memory."""
+    alpha: float = Field(default=32.0, gt=0)
+    """The adapter's output is scaled by alpha / rank."""
+    dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
+    """The share of the adapter's inputs that is zeroed while training."""
+    target_modules: Literal["all-linear"] | list[str] = "all-linear"
+    """The layers that get an adapter: `all-linear`, or a list of module names such as `q_proj`."""
+
+
+class DeepSpeed(Spec):
+    """How optimizer state, gradients and parameters are spread over the workers."""
+
+    zero_stage: Literal[0, 1, 2, 3] = 2
+    """What is sharded: 0 nothing, 1 optimizer state, 2 gradients too, 3 parameters too."""
+
+
+class Hyperparameters(Spec):
+    """The knobs of the training loop."""
+
+    epochs: float = Field(default=3.0, gt=0)
+    """Passes over the training rows; fractions are fine."""
+    max_steps: int | None = Field(default=None, ge=1)
+    """Stop after this many optimizer steps, however many epochs are asked for."""
+    learning_rate: float = Field(default=2.0e-4, gt=0)
+    """The highest learning rate, reached after the warm-up."""
+    warmup_ratio: float = Field(default=0.1, ge=0.0, lt=1.0)
+    """The share of all steps over which the learning rate rises from 0."""
+    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the learning rate falls after the warm-up."""
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    """AdamW's decoupled weight decay."""
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    """Gradients with a larger norm are scaled down to it."""
+    batch_size: int = Field(default=8, ge=1)
+    """Rows per optimizer step, over all workers."""
+    micro_batch_size: int = Field(default=4, ge=1)
+    """Rows per worker and forward pass."""
+    max_length: int = Field(default=1024, ge=8)
+    """Tokens; longer rows are cut at the end, and counted."""
+    seed: int = 0
+    """Of the shuffling, the initial adapter and dropout; the same seed repeats a run."""
+    dtype: Literal["bfloat16", "float32"] = "bfloat16"
+    """The number format that training computes in."""
+    checkpoint_every: int = Field(default=10, ge=1)
+    """Optimizer steps between checkpoints."""
+    evaluate_every: int = Field(default=10, ge=1)
+    """Optimizer steps between two measurements of the validation loss."""
+
+
+class Workers(Spec):
+    """The Ray Train workers of one run."""
+
+    count: int = Field(default=1, ge=1, le=1024)
+    """How many processes train together, each on its share of every batch."""
+    resources: dict[str, NonNegativeFloat] = {"CPU": 1}
+    """What each worker reserves, in Ray's words: `CPU`, `GPU`, or a custom resource."""
+    profile: str | None = None
+    """The kind of machine that the workers run on: one of the cluster's named profiles; without it, the cluster's default.
+    A laptop has none and ignores it."""
+
+
+class FineTune(Spec):
+    """How the base weights are changed."""
+
+    method: Literal["sft"] = "sft"
+    """`sft`: supervised fine-tuning on the answers of the dataset."""
+    dataset: Dataset
+    adapter: Adapter = Adapter()
+    deepspeed: DeepSpeed = DeepSpeed()
+    hyperparameters: Hyperparameters = Hyperparameters()
+    workers: Workers = Workers()
+    max_failures: int = Field(default=3, ge=0)
+    """How often a crashed run is resumed from its last checkpoint."""
+
+    @model_validator(mode="after")
+    def _batch_divides(self) -> Self:
+        per_pass = self.hyperparameters.micro_batch_size * self.workers.count
+        if self.hyperparameters.batch_size % per_pass:
+            raise ValueError(
+                f"batchSize {self.hyperparameters.batch_size} is not a multiple of microBatchSize × workers.count = {per_pass};"
+                f" set batchSize to {max(1, self.hyperparameters.batch_size // per_pass) * per_pass}"
+            )
+        return self
