@@ -20,6 +20,7 @@ from modelyard.domain.observed import (
 )
 from modelyard.domain.rollout_evaluation import evaluate_online
 from modelyard.domain.rollout_plan import RolloutState, Situation, plan_rollout, read_request
+from modelyard.domain.room import find_lack
 from modelyard.domain.routing import build_engines, build_routes
 from modelyard.domain.stage import Draft
 
@@ -102,21 +103,11 @@ class _ModelPlan:
         return self._work(suites)
 
     def _fits(self) -> bool:
-        """Whether the machine has what the workers reserve; states why not."""
-        if self.spec.fine_tune is None:
-            return True
-        workers = self.spec.fine_tune.workers
-        for resource, amount in workers.resources.items():
-            have = self.seen.platform.capacity.get(resource, 0.0)
-            if self.seen.platform.capacity and workers.count * amount > have:
-                self.draft.fail(
-                    "Trained",
-                    "Unschedulable",
-                    f"{workers.count} workers × {amount:g} {resource} want {workers.count * amount:g} {resource} and there is {have:g}; "
-                    "lower spec.fineTune.workers",
-                )
-                return False
-        return True
+        """Whether the platform has what is asked for; states why not."""
+        lack = find_lack(self.spec, self.seen.platform)
+        if lack is not None:
+            self.draft.fail(lack.condition, lack.reason, lack.message)
+        return lack is None
 
     def _ensure_version(self, dataset_digest: str) -> None:
         self.desired = version_name(self.model.metadata.name, self.base_digest, self.spec.fine_tune, dataset_digest)
