@@ -26,6 +26,13 @@ def test_kopf_writes_nothing_and_looks_at_nothing_that_takes_rights_over_the_clu
     assert sum(settings.networking.error_backoffs) > 12 * 3600, "a listing that fails is tried for as long as an outage may take"
 
 
+def test_kopf_keeps_nothing_of_an_object() -> None:
+    kept = build_settings().persistence
+    body = kopf.Body({"metadata": {"labels": {"a": "b"}}, "spec": {"large": ["x"] * 1000}})
+    essence = kept.diffbase_storage.build(body=body)
+    assert (essence, kept.progress_storage.clear(essence=essence), kept.diffbase_storage.fetch(body=body)) == ({}, {}, None)
+
+
 class FakeDiscovery(Discovery):
     """An API server to which kinds come while it is asked."""
 

@@ -49,7 +49,28 @@ def build_settings() -> kopf.OperatorSettings:
     settings.scanning.disabled = True
     settings.watching.reconnect_backoff = 0.5
     settings.networking.error_backoffs = BACKOFFS_S
+    settings.persistence.diffbase_storage = settings.persistence.progress_storage = NothingKept()
     return settings
+
+
+class NothingKept(kopf.ProgressStorage, kopf.DiffBaseStorage):
+    """Keeps neither what an object was like nor how far its handlers are: event handlers ask for neither.
+
+    kopf's own storages copy every object several times for that, with every event.
+    """
+
+    def build(self, **_: Any) -> kopf.BodyEssence:
+        """Nothing of an object is compared with what it was."""
+        return kopf.BodyEssence()
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        """There is nothing in it."""
+        return essence
+
+    def fetch(self, **_: Any) -> None:
+        """Nothing is known."""
+
+    store = purge = touch = fetch
 
 
 class Watches:
