@@ -32,6 +32,8 @@ from modelyard.operator.tenants import build_tenant
 from modelyard.operator.watch_cache import WatchCache
 
 WORKERS = 8
+RETRIES = urllib3.Retry(connect=1, read=0, redirect=0, status=0, other=0, respect_retry_after_header=False)
+"""A write is planned anew rather than sent again blindly. `Retry-After` is heeded where that is planned, and no thread sleeps."""
 SIGNALS = {signal.SIGTERM, signal.SIGINT}
 GATEWAY_URL = f"http://{SERVE_SERVICE}.{{namespace}}.svc:{GATEWAY_PORT}"
 
@@ -84,8 +86,7 @@ def connect() -> ApiClient:
         kubernetes_config.load_kube_config()
     configuration = Configuration.get_default_copy()
     configuration.connection_pool_maxsize = WORKERS
-    # A write is planned anew rather than sent again blindly.
-    configuration.retries = urllib3.Retry(connect=1, read=0, redirect=0, status=0, other=0)
+    configuration.retries = RETRIES
     return ApiClient(configuration)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from modelyard.domain.errors import InvalidInputError
 from modelyard.domain.observed import Plan
+from modelyard.operator.back_off import BackOff
 from modelyard.operator.kubernetes import Api, RefusedError, RetryLaterError
 from modelyard.operator.kubernetes_jobs import KubernetesJobs
 from modelyard.operator.kubernetes_resources import KubernetesResources
@@ -56,6 +57,9 @@ class Timing:
 SETTLE_PAUSE = 4.0
 """Before a namespace is settled again: so many times what it took last."""
 
+Place = tuple[str, str | None]
+"""A kind in a namespace, None: in all."""
+
 LISTED, NAMESPACE = "*", ""
 """Instead of a kind in a key of the queue: list everything anew; settle a namespace."""
 
@@ -89,7 +93,7 @@ class Controller:
         self._build_tenant = build_tenant
         self._namespaces: list[str | None] = [*namespaces] or [None]
         self._tenants: dict[str, Tenant] = {}
-        self._failures: dict[Key, int] = {}
+        self._back_off: BackOff[Key] = BackOff(timing.first_backoff_s, timing.last_backoff_s)
         self._stepped: dict[Key, int] = {}
         """How often in a row each resource's plan had steps."""
         self._settled_in_s: dict[str, float] = {}
@@ -122,22 +126,38 @@ class Controller:
 
     def list_everything(self) -> None:
         """Compare what is known with what there is: a broken watch loses deletions. Raises RetryLaterError."""
-        changed = []
-        for kind in WATCHED:
-            for namespace in self._namespaces:
+        failed = self._list(self._places())
+        if failed:
+            raise next(iter(failed.values()))
+
+    def _places(self) -> list[Place]:
+        return [(kind, namespace) for kind in WATCHED for namespace in self._namespaces]
+
+    def _list(self, places: Iterable[Place]) -> dict[Place, RetryLaterError]:
+        """List each place whatever happens to the others; those that failed, and why."""
+        changed, failed = [], {}
+        for kind, namespace in places:
+            try:
                 documents, version = self.api.list_at(kind, namespace)
+            except RetryLaterError as error:
+                failed[kind, namespace] = error
+            else:
                 changed += self.cache.replace(kind, documents, version, namespace)
         for key in changed:  # only now: a namespace is looked at as a whole
             self._look_at_dependents(key, self.cache.get(*key) or {})
+        return failed
 
     def _list_until_it_works(self) -> None:
+        """What was listed is not listed again: a server that fails now and then would keep it from ever coming to the end."""
+        places: Iterable[Place] = self._places()
         while not self._stopping.is_set():
-            try:
-                return self.list_everything()
-            except RetryLaterError as error:
-                delay_s = self._back_off((LISTED, "", ""))
-                logger.warning("the API server does not answer yet (%s); it is asked again in %.1f s", error, delay_s)
-                self._stopping.wait(delay_s)
+            failed = self._list(places)
+            if not failed:
+                return
+            places, error = failed, next(iter(failed.values()))
+            delay_s = self._back_off.fail((LISTED, "", ""), error.after_s)
+            logger.warning("the API server does not answer yet (%s); it is asked again in %.1f s", error, delay_s)
+            self._stopping.wait(delay_s)
 
     def _look_at_dependents(self, key: Key, document: dict[str, Any]) -> None:
         kind, namespace, name = key
@@ -166,27 +186,27 @@ class Controller:
 
     def _work(self) -> None:
         while (key := self.queue.take()) is not None:
+            if rest_s := self._back_off.rest_s(key):
+                self.queue.done(key)
+                self.queue.add(key, rest_s)
+                continue
             try:
                 with self.metrics.time_reconcile(key[0] or "Namespace"):
                     again_s = self._look_at(key)
-                self._failures.pop(key, None)
+                self._back_off.succeed(key)
             except RetryLaterError as error:
-                again_s = self._back_off(key)
+                again_s = self._back_off.fail(key, error.after_s)
                 logger.info("%s is tried again in %.1f s: %s", "/".join(key), again_s, error)
             except RefusedError as error:  # of a namespace that is being deleted, for one
-                again_s = self._back_off(key)
+                again_s = self._back_off.fail(key)
                 logger.warning("%s is tried again in %.1f s: %s", "/".join(key), again_s, error)
             except Exception:
-                again_s = self._back_off(key)
+                again_s = self._back_off.fail(key)
                 self.metrics.count_error(key[0])
                 logger.exception("%s failed; it is tried again in %.1f s", "/".join(key), again_s)
             self.queue.done(key)
             if again_s is not None:
                 self.queue.add(key, again_s)
-
-    def _back_off(self, key: Key) -> float:
-        self._failures[key] = self._failures.get(key, 0) + 1
-        return min(self.timing.first_backoff_s * 2.0 ** (self._failures[key] - 1), self.timing.last_backoff_s)
 
     def _look_at(self, key: Key) -> float | None:
         """Do what a key asks for; seconds until it has to be looked at again, None: not before something happens."""

@@ -14,6 +14,7 @@ from modelyard.domain.errors import ModelyardError
 from modelyard.domain.resource import GROUP
 from modelyard.operator.kubernetes_objects import without_ballast
 from modelyard.operator.labels import FIELD_MANAGER
+from modelyard.operator.server_clock import ServerClock
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,14 @@ Documents = list[Document]
 
 
 class RetryLaterError(Exception):
-    """The API server cannot do it now, or somebody changed the object meanwhile: look again and plan again."""
+    """The API server cannot do it now, or somebody changed the object meanwhile: look again and plan again.
+
+    after_s: how long the API server asks to be left alone; 0 where it does not say.
+    """
+
+    def __init__(self, message: str, after_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.after_s = after_s
 
 
 class RefusedError(ModelyardError):
@@ -81,8 +89,9 @@ KINDS = {
 class Api:
     """One API server. Thread-safe. Every method may raise RetryLaterError, and those that write RefusedError."""
 
-    def __init__(self, client: ApiClient) -> None:
-        self._client = client
+    def __init__(self, client: ApiClient, clock: ServerClock | None = None) -> None:
+        """clock: hears the date of every answer."""
+        self._client, self.clock = client, clock or ServerClock()
 
     def get(self, kind: str, namespace: str, name: str) -> Document | None:
         """An object, or None."""
@@ -173,8 +182,11 @@ class Api:
                 return None
             if method != "GET" and refusal.status in REFUSED:
                 raise RefusedError(f"the API server refuses {path}: {refusal.message}", REFUSED[refusal.status]) from None
-            raise RetryLaterError(f"{method} {path}: {refusal.status} {refusal.message}") from None
-        document: Document = json.loads(text)
+            raise RetryLaterError(f"{method} {path}: {refusal.status} {refusal.message}", refusal.after_s) from None
+        try:
+            document: Document = json.loads(text)
+        except ValueError:
+            raise RetryLaterError(f"{method} {path}: the answer ends in the middle, or is no JSON") from None
         return document
 
     def _send(self, method: str, path: str, query: Query, body: Mapping[str, Any] | None, content_type: str) -> str:
@@ -184,24 +196,30 @@ class Api:
         )
         try:
             response = self._client.call_api(*request, _request_timeout=REQUEST_TIMEOUT_S)
-            text: str = response.read().decode()
+            self.clock.hear(response.headers.get("Date"))
+            text: str = response.read().decode(errors="replace")
         except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
             raise RetryLaterError(f"{method} {path}: {type(error).__name__}") from error
         if not 200 <= response.status <= 299:
-            raise _Refusal(response.status, _message(text) or str(response.reason))
+            raise _Refusal(response.status, _message(text) or str(response.reason), _pause_s(response.headers.get("Retry-After")))
         return text
 
 
 class _Refusal(Exception):
     """An answer that is not 2xx."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, after_s: float) -> None:
         super().__init__(message)
-        self.status, self.message = status, message
+        self.status, self.message, self.after_s = status, message, after_s
 
 
 def _items(kind: str, answer: Document) -> list[Document]:
     return [{"kind": kind, "apiVersion": KINDS[kind].api_version, **item} for item in answer.get("items") or []]
+
+
+def _pause_s(retry_after: str | None) -> float:
+    """Seconds; API servers write no dates there."""
+    return float(retry_after) if retry_after and retry_after.isdecimal() else 0.0
 
 
 def _message(text: str) -> str:

@@ -1,5 +1,6 @@
 """The serving side of one namespace: a RayService that holds the one Serve config, and the gateway's own word."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -8,13 +9,15 @@ from modelyard.domain.observed import AppSeen, Obstacle
 from modelyard.domain.serving import GATEWAY_APP
 from modelyard.operator.cause import Cause
 from modelyard.operator.gateway_word import GatewayWord, see
-from modelyard.operator.kubernetes import Api
+from modelyard.operator.kubernetes import Api, RetryLaterError
 from modelyard.operator.labels import RAY_SERVICE
 from modelyard.operator.manifests import has_canary, wanted_names
 from modelyard.operator.ports import ServingSeen
 from modelyard.operator.serving import PHASES, last_line
 from modelyard.operator.serving_changes import find_changes
 from modelyard.operator.watch_cache import WatchCache
+
+logger = logging.getLogger(__name__)
 
 Document = Mapping[str, Any]
 
@@ -54,10 +57,18 @@ class KubernetesServing:
         apps = _apps(document) if document else {}
         ready = self.gateway.ask() if GATEWAY_APP in apps else {}
         edited = document is not None and self._wanted is not None and not covers(document, self._wanted)
-        cause = self._find_cause(document) if document is not None and not self.complete else None
-        obstacle = Obstacle(cause.reason, cause.message) if cause else None
+        obstacle = self._find_obstacle(document) if document is not None and not self.complete else None
         before, self._seen = self._seen, replace(see(apps, ready), edited=edited, obstacle=obstacle)
         return find_changes(before, self._seen)
+
+    def _find_obstacle(self, document: Document) -> Obstacle | None:
+        """What keeps the serving side from starting; what was told before where that cannot be read now."""
+        try:
+            cause = self._find_cause(document)
+        except RetryLaterError as error:
+            logger.info("the cause is looked for again later: %s", error)
+            return self._seen.obstacle
+        return Obstacle(cause.reason, cause.message) if cause else None
 
     def apply(self, config: Mapping[str, Any]) -> None:
         """Put the RayService as the config wants it, also after somebody edited it; without anything to serve there is none."""
