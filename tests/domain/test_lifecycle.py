@@ -1,165 +1,18 @@
-"""The plan, by named cases, in a world that does what it is told."""
+"""The plan of a Model by named cases, in a world that does what it is told."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.domain.lifecycle_world import ADAPTER, World, kinds, model, reason
 
-from modelyard.domain.evaluation import Evaluation, Score
-from modelyard.domain.job import Attempt, EvaluateResult, FetchResult, IngestResult, TrainResult
-from modelyard.domain.knowledge_base import KnowledgeBase
-from modelyard.domain.lifecycle import inputs_of, plan
-from modelyard.domain.model import Model, ModelVersion
-from modelyard.domain.names import job_name
+from modelyard.domain.model import Model
 from modelyard.domain.observed import (
     AppSeen,
-    CreateVersion,
     DeleteVersion,
-    Job,
     JobSeen,
-    Observed,
-    Plan,
-    Platform,
-    RemoveIndex,
     RemoveResource,
-    RunJob,
-    SetStatus,
-    SetVersionStatus,
-    Step,
 )
-from modelyard.domain.resource import Metadata, Resource
-
-BASE, ADAPTER, EMBEDDING = "b" * 64, "a" * 64, "e" * 64
-
-
-def score(value: float) -> Score:
-    return Score(metric="records.field_score", value=value, low=value - 0.1, high=value + 0.1, rows=40)
-
-
-@dataclass
-class World:
-    """Does what plans ask; jobs end as soon as `finish` is called."""
-
-    resource: Any
-    scores: dict[str, float] = field(default_factory=lambda: {"": 0.2, ADAPTER: 0.9})
-    adapter: str = ADAPTER
-    jobs: dict[str, JobSeen] = field(default_factory=dict)
-    asked: list[Job] = field(default_factory=list)
-    versions: dict[str, ModelVersion] = field(default_factory=dict)
-    digests: dict[str, str] = field(default_factory=dict)
-    problems: dict[str, str] = field(default_factory=dict)
-    apps: dict[str, AppSeen] = field(default_factory=dict)
-    answering: frozenset[str] = frozenset()
-    model: Model | None = None
-    capacity: dict[str, float] = field(default_factory=lambda: {"CPU": 2.0})
-    now: str = "2026-01-01T00:00:00Z"
-    removed: list[Step] = field(default_factory=list)
-
-    def seen(self) -> Observed:
-        digests = {uri: self.digests.get(uri, "d" * 64) for uri, _ in inputs_of(self.resource) if uri not in self.problems}
-        return Observed(
-            platform=Platform(store="file:///store", milvus_uri="http://127.0.0.1:1", capacity=self.capacity),
-            now=self.now,
-            jobs=self.jobs,
-            digests=digests,
-            problems=self.problems,
-            apps=self.apps,
-            answering=self.answering,
-            versions=tuple(self.versions.values()),
-            model=self.model,
-        )
-
-    def plan(self) -> Plan:
-        return plan(self.resource, self.seen())
-
-    def step(self) -> Plan:
-        """One pass; returns its plan."""
-        wanted = self.plan()
-        for step in wanted.steps:
-            self.carry_out(step)
-        return wanted
-
-    def carry_out(self, step: Step) -> None:
-        match step:
-            case RunJob(job):
-                self.asked.append(job)
-                self.jobs[job_name(job)] = JobSeen(phase="queued")
-            case CreateVersion(name, spec):
-                self.versions[name] = ModelVersion(metadata=Metadata(name=name), spec=spec)
-            case SetVersionStatus(name, status):
-                self.versions[name] = self.versions[name].model_copy(update={"status": status})
-            case DeleteVersion(name):
-                self.versions.pop(name)
-                self.removed.append(step)
-            case SetStatus(status):
-                self.resource = self.resource.model_copy(update={"status": status})
-            case _:
-                self.removed.append(step)
-
-    def finish(self) -> None:
-        """End every open job well."""
-        for job in self.asked:
-            name = job_name(job)
-            if self.jobs.get(name) and self.jobs[name].phase in {"queued", "running"}:
-                self.jobs[name] = JobSeen(phase="succeeded", result=self.result_of(job))
-
-    def result_of(self, job: Job) -> str:
-        match job.kind:
-            case "fetch":
-                return FetchResult(digest=BASE if job.role == "causal-lm" else EMBEDDING, weights_bytes=1).model_dump_json()
-            case "train":
-                return TrainResult(digest=self.adapter, steps=30, loss=0.1, tokens=100).model_dump_json()
-            case "evaluate":
-                scores = [score(self.scores[job.adapter_digest])]
-                attempts = [Attempt(suite="records", shots=0, scores=scores)]
-                return EvaluateResult(scores=scores, attempts=attempts, seconds=1.0).model_dump_json()
-            case "ingest":
-                return IngestResult(collection=job.collection, documents=2, chunks=9).model_dump_json()
-
-    def serve(self, wanted: Plan) -> None:
-        """Deploy what a plan wants served."""
-        names = ["gateway", "retrieval", *(engine.name for engine in wanted.engines)]
-        self.apps = {name: AppSeen(phase="running") for name in names}
-        self.answering = frozenset([*(r.name for r in wanted.routes), *(b.name for b in wanted.knowledge_bases)])
-
-    def settle(self, passes: int = 12) -> None:
-        """Pass, finish jobs and serve until nothing is asked for."""
-        for _ in range(passes):
-            wanted = self.step()
-            self.finish()
-            self.serve(wanted)
-        assert self.plan().steps == ()
-
-
-def model(**spec: Any) -> Model:
-    document = {
-        "metadata": {"name": "bot", "uid": "u", "generation": 1},
-        "spec": {
-            "source": {"uri": "package://weights/w.gguf"},
-            "fineTune": {"dataset": {"uri": "file:///train.jsonl"}},
-            "evaluation": {
-                "suites": [{"name": "records", "uri": "file:///heldout.jsonl"}],
-                "gate": [{"metric": "records.field_score", "betterThan": "base", "margin": 0.25}],
-            },
-            "serving": {},
-        }
-        | spec,
-    }
-    return Model.model_validate({key: value for key, value in document.items() if value is not None})
-
-
-def knowledge_base() -> KnowledgeBase:
-    return KnowledgeBase.model_validate(
-        {"metadata": {"name": "docs", "uid": "u", "generation": 1}, "spec": {"sources": [{"uri": "file:///docs"}]}}
-    )
-
-
-def kinds(wanted: Plan) -> list[str]:
-    return [step.job.kind if isinstance(step, RunJob) else type(step).__name__ for step in wanted.steps]
-
-
-def reason(resource: Resource, kind: str = "Ready") -> str:
-    return next(condition.reason for condition in resource.status.conditions if condition.type == kind)  # type: ignore[attr-defined]
 
 
 def test_a_new_model_first_fetches_its_weights() -> None:
@@ -387,55 +240,6 @@ def test_a_deleted_model_lets_go_of_everything() -> None:
     wanted = world.step()
     assert [type(step) for step in wanted.steps] == [DeleteVersion, RemoveResource]
     assert wanted.jobs == frozenset() and wanted.routes == ()
-
-
-def test_a_knowledge_base_is_ingested_served_and_rebuilt_when_documents_change() -> None:
-    world = World(knowledge_base())
-    world.settle()
-    status = world.resource.status
-    assert (status.phase, status.documents, status.chunks) == ("Ready", 2, 9)
-    assert [job.kind for job in world.asked] == ["fetch", "ingest"]
-    world.digests = {"file:///docs": "5" * 64}
-    wanted = world.step()
-    assert kinds(wanted) == ["ingest", "SetStatus"]
-    assert wanted.knowledge_bases, "readers keep the old index while the new one is built"
-    world.settle()
-    assert world.resource.status.collection != status.collection
-
-
-def test_a_deleted_knowledge_base_takes_its_index_with_it() -> None:
-    world = World(knowledge_base())
-    world.settle()
-    gone = world.resource.metadata.model_copy(update={"deletion_timestamp": "2026-01-01T00:00:00Z"})
-    world.resource = world.resource.model_copy(update={"metadata": gone})
-    assert [type(step) for step in world.plan().steps] == [RemoveIndex, RemoveResource]
-
-
-def evaluation(**spec: Any) -> Evaluation:
-    document = {"model": "bot", "suites": [{"name": "records", "uri": "file:///more.jsonl"}]} | spec
-    return Evaluation.model_validate({"metadata": {"name": "weekly", "uid": "v", "generation": 1}, "spec": document})
-
-
-def test_an_evaluation_waits_for_its_model() -> None:
-    world = World(evaluation())
-    world.step()
-    assert reason(world.resource) == "ModelNotFound"
-    assert world.plan().steps == ()
-
-
-def test_an_evaluation_scores_the_version_that_answers_and_stays_with_it() -> None:
-    tuned = World(model())
-    tuned.settle()
-    world = World(evaluation(gate=[{"metric": "records.field_score", "atLeast": 0.5}]), model=tuned.resource, versions=tuned.versions)
-    world.settle()
-    assert (world.resource.status.phase, world.resource.status.target) == ("Passed", tuned.resource.status.version)
-    moved = replace_active(tuned.resource, "bot-0000000000")
-    world.model = moved
-    assert world.plan().steps == ()
-
-
-def replace_active(resource: Model, name: str) -> Model:
-    return resource.model_copy(update={"status": resource.status.model_copy(update={"active_version": name})})
 
 
 def test_a_plan_is_pure_and_two_models_share_the_scores_of_their_base() -> None:
