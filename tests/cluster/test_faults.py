@@ -25,16 +25,18 @@ def test_a_match_fits(match: Match, call: Call, fits: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("nth", "times", "hit"),
+    ("nth", "times", "every", "hit"),
     [
-        pytest.param(1, 1, [1], id="the first one only"),
-        pytest.param(3, 1, [3], id="the third one only"),
-        pytest.param(2, 2, [2, 3], id="two from the second on"),
-        pytest.param(4, None, [4, 5], id="all from the fourth on"),
+        pytest.param(1, 1, 1, [1], id="the first one only"),
+        pytest.param(3, 1, 1, [3], id="the third one only"),
+        pytest.param(2, 2, 1, [2, 3], id="two from the second on"),
+        pytest.param(4, None, 1, [4, 5], id="all from the fourth on"),
+        pytest.param(1, None, 2, [1, 3, 5], id="each second one, from the first on"),
+        pytest.param(2, 1, 2, [2], id="each second one, but once"),
     ],
 )
-def test_a_fault_is_for_the_nth_and_those_after_it(nth: int, times: int | None, hit: list[int]) -> None:
-    fault = Fault(CutAfter(), Match(kind="write"), nth, times)
+def test_a_fault_is_for_the_nth_and_those_after_it(nth: int, times: int | None, every: int, hit: list[int]) -> None:
+    fault = Fault(CutAfter(), Match(kind="write"), nth, times, every=every)
 
     taken = [number for number in range(1, 6) if (due([fault], READ), due([fault], WRITE))[1]]
 

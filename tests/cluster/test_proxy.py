@@ -9,7 +9,7 @@ import urllib3
 from kubernetes import client
 
 from harness.cluster import Cluster
-from harness.faults import Action, Answer, CutAfter, CutBefore, Delay, RepeatEvents
+from harness.faults import Action, Answer, CutAfter, CutBefore, Delay, RepeatEvents, Silence, Truncate
 from harness.proxy import Proxy
 from harness.watches import Ending
 
@@ -112,6 +112,34 @@ def test_a_delayed_request_arrives_all_the_same(proxy: Proxy, core: client.CoreV
     core.create_namespaced_config_map(namespace, config_map("prompt"))
 
     assert proxy.traffic.count(verb="create") == 2
+
+
+@pytest.mark.parametrize(
+    ("action", "happened"),
+    [
+        pytest.param(Silence(acted=False), set(), id="no answer comes, and the server never heard of it"),
+        pytest.param(Silence(acted=True), {"one"}, id="no answer comes, though the server did it"),
+        pytest.param(Truncate(whole=False), {"one"}, id="the connection breaks in the middle of the answer"),
+    ],
+)
+def test_an_answer_does_not_come_whole(
+    proxy: Proxy, core: client.CoreV1Api, direct: client.CoreV1Api, namespace: str, action: Action, happened: set[str]
+) -> None:
+    proxy.inject(action, verb="create")
+
+    with pytest.raises(RESET):
+        core.create_namespaced_config_map(namespace, config_map("one"), _request_timeout=1)
+
+    assert names(direct, namespace) == happened
+
+
+def test_half_an_answer_may_look_whole(proxy: Proxy, core: client.CoreV1Api, namespace: str) -> None:
+    proxy.inject(Truncate(whole=True), verb="create")
+
+    answer = core.create_namespaced_config_map(namespace, config_map("one"), _preload_content=False)
+
+    with pytest.raises(ValueError):
+        json.loads(answer.data)
 
 
 def test_a_healed_proxy_lets_everything_pass(proxy: Proxy, core: client.CoreV1Api, namespace: str) -> None:

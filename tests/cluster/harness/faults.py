@@ -30,6 +30,22 @@ class CutAfter:
 
 
 @dataclass(frozen=True)
+class Silence:
+    """No answer ever comes; the client gives up by itself."""
+
+    acted: bool
+    """Whether the server did what was asked."""
+
+
+@dataclass(frozen=True)
+class Truncate:
+    """The server did what was asked, and the client sees half of the answer."""
+
+    whole: bool
+    """The half says of itself that it is all; else the connection breaks in the middle."""
+
+
+@dataclass(frozen=True)
 class Answer:
     """The server is not asked; the client gets this HTTP status, as the server would word it."""
 
@@ -77,7 +93,41 @@ class RepeatEvents:
     times: int = 2
 
 
-Action = CutBefore | CutAfter | Answer | Delay | DelayEvents | RepeatEvents
+@dataclass(frozen=True)
+class SwapEvents:
+    """Each event of a watch changes places with the next one, if that comes within the time, in seconds."""
+
+    wait_s: float = 0.3
+
+
+@dataclass(frozen=True)
+class ReplayEvents:
+    """After each event of a watch, the one before of the same object comes once more, with its old resourceVersion."""
+
+
+@dataclass(frozen=True)
+class StallEvents:
+    """A watch stays open, and after so many events nothing more comes."""
+
+    after: int = 0
+
+
+@dataclass(frozen=True)
+class DropEvents:
+    """A watch has no events of this type."""
+
+    type: str = "BOOKMARK"
+
+
+@dataclass(frozen=True)
+class FailEvents:
+    """A watch says after so many events that its resource version is too old (410), and ends."""
+
+    after: int = 0
+
+
+EventAction = DelayEvents | RepeatEvents | SwapEvents | ReplayEvents | StallEvents | DropEvents | FailEvents
+Action = CutBefore | CutAfter | Silence | Truncate | Answer | Delay | EventAction
 
 
 class MatchFields(TypedDict, total=False):
@@ -114,25 +164,27 @@ class Match:
 
 @dataclass
 class Fault:
-    """An action for the matching requests, the first of them being the `nth`, and `times` of them in all (None: without end)."""
+    """An action for the matching requests: for the `nth`, then for each `every`-th, `times` in all (None: without end)."""
 
     action: Action
     match: Match = field(default_factory=Match)
     nth: int = 1
     times: int | None = 1
     seen: int = 0
+    every: int = 1
 
     def takes(self, call: Call) -> bool:
         """Count a request if it matches, and say whether the action is for it."""
         if not self.match.fits(call):
             return False
         self.seen += 1
-        return self.seen >= self.nth and (self.times is None or self.seen < self.nth + self.times)
+        turn, rest = divmod(self.seen - self.nth, self.every)
+        return turn >= 0 and rest == 0 and (self.times is None or turn < self.times)
 
     @property
     def fired(self) -> int:
         """How many requests it has been for."""
-        reached = max(0, self.seen - self.nth + 1)
+        reached = max(0, (self.seen - self.nth) // self.every + 1)
         return reached if self.times is None else min(reached, self.times)
 
 

@@ -18,7 +18,7 @@ from yarl import URL
 
 from harness.calls import read_call
 from harness.control_plane import ControlPlane
-from harness.faults import Action, Answer, CutAfter, CutBefore, Delay, Fault, Match, MatchFields, due
+from harness.faults import Action, Answer, CutAfter, CutBefore, Delay, Fault, Match, MatchFields, Silence, Truncate, due
 from harness.kubeconfig import build_kubeconfig, token_user, with_server, write_kubeconfig
 from harness.traffic import Traffic
 from harness.watches import Ending, Watches
@@ -57,12 +57,14 @@ class Proxy:
         document = with_server(yaml.safe_load(kubeconfig.read_text()), self.server)
         return write_kubeconfig(kubeconfig.with_name(f"proxy-{self.port}.{kubeconfig.name}"), document)
 
-    def inject(self, action: Action, nth: int = 1, times: int | None = 1, **fields: Unpack[MatchFields]) -> Fault:
+    def inject(self, action: Action, nth: int = 1, times: int | None = 1, every: int = 1, **fields: Unpack[MatchFields]) -> Fault:
         """From the `nth` matching request on, `times` of them (None: all) get the action: `inject(CutAfter(), nth=3, kind="write")`.
+
+        every: of those, only each second, third… one.
 
         For a watch it is chosen when the watch begins: `close_watches` makes the open ones begin anew.
         """
-        fault = Fault(action, Match(**fields), nth, times)
+        fault = Fault(action, Match(**fields), nth, times, every=every)
         with self._lock:
             self._faults.append(fault)
         return fault
@@ -135,6 +137,8 @@ class Proxy:
                 return _cut(request)
             if isinstance(action, Answer):
                 return _answered(action)
+            if action == Silence(acted=False):
+                return await _say_nothing(request)
         try:
             async with self._ask(request, body) as upstream:
                 if call.is_watch and upstream.ok:
@@ -143,8 +147,13 @@ class Proxy:
         except aiohttp.ClientError:
             # The API server is gone: on the direct way the client would see just this.
             return _cut(request)
-        if any(isinstance(action, CutAfter) for action in actions):
-            return _cut(request)
+        for action in actions:
+            if isinstance(action, CutAfter):
+                return _cut(request)
+            if isinstance(action, Silence):
+                return await _say_nothing(request)
+            if isinstance(action, Truncate):
+                return await _halved(request, upstream, answer, action)
         return web.Response(status=upstream.status, headers=_headers(upstream.headers), body=answer)
 
     def _ask(self, request: web.BaseRequest, body: bytes) -> Any:
@@ -181,6 +190,24 @@ def _cut(request: web.BaseRequest) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
+
+
+async def _say_nothing(request: web.BaseRequest) -> web.Response:
+    """Hold the connection until the client gives up."""
+    while request.transport is not None and not request.transport.is_closing():
+        await asyncio.sleep(SETTLE_S)
+    return web.Response()
+
+
+async def _halved(request: web.BaseRequest, upstream: aiohttp.ClientResponse, answer: bytes, action: Truncate) -> web.StreamResponse:
+    headers, half = _headers(upstream.headers), answer[: len(answer) // 2]
+    if action.whole:
+        return web.Response(status=upstream.status, headers=headers, body=half)
+    response = web.StreamResponse(status=upstream.status, headers=headers)
+    response.content_length = len(answer)
+    await response.prepare(request)
+    await response.write(half)
+    return _cut(request)
 
 
 def _answered(answer: Answer) -> web.Response:

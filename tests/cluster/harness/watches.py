@@ -1,6 +1,5 @@
-"""Pass the events of watches on, delayed or repeated when asked, and end open watches in the ways that servers do."""
+"""Pass the events of watches on, reshaped when asked, and end open watches in the ways that servers do."""
 
-import asyncio
 import enum
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -9,7 +8,8 @@ import aiohttp
 from aiohttp import web
 
 from harness.calls import Call
-from harness.faults import Action, Answer, DelayEvents, Match, RepeatEvents
+from harness.faults import Action, Match
+from harness.streams import TOO_OLD, reshape
 
 
 class Ending(enum.Enum):
@@ -57,10 +57,10 @@ class Watches:
         self._open.append(watch)
         try:
             await response.prepare(request)
-            async for event in _events(upstream, actions):
+            async for event in reshape(_read(upstream), actions if _has_lines(upstream) else ()):
                 await response.write(event)
             if watch.ending is Ending.EXPIRED:
-                await response.write(b'{"type":"ERROR","object":%s}\n' % Answer(410, message="too old resource version").body())
+                await response.write(TOO_OLD)
             await response.write_eof()
         except ConnectionError:
             # The client went away, or was sent away: nobody is left to tell.
@@ -70,16 +70,16 @@ class Watches:
         return response
 
 
-async def _events(upstream: aiohttp.ClientResponse, actions: Iterable[Action]) -> AsyncIterator[bytes]:
-    """The events as bytes. Only JSON, a line each, can be delayed and repeated; protobuf passes as it comes."""
-    delay_s = sum(action.seconds for action in actions if isinstance(action, DelayEvents))
-    times = max([action.times for action in actions if isinstance(action, RepeatEvents)], default=1)
-    lines = "json" in upstream.headers.get("Content-Type", "")
+async def _read(upstream: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    """The events as bytes, a line each; protobuf as it comes."""
+    lines = _has_lines(upstream)
     try:
         while event := await (upstream.content.readline() if lines else upstream.content.readany()):
-            await asyncio.sleep(delay_s)
-            for _ in range(times):
-                yield event
+            yield event
     except aiohttp.ClientError:
         # The server, or `close`, broke it off: to the client it just ends.
         return
+
+
+def _has_lines(upstream: aiohttp.ClientResponse) -> bool:
+    return "json" in upstream.headers.get("Content-Type", "")
