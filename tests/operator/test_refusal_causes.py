@@ -129,6 +129,21 @@ CASES = [
         id="a LimitRange that is smaller",
     ),
     pytest.param(
+        seen(clusters=[refused('pods "x" is forbidden: unknown priority class urgent')]),
+        "AdmissionRefused",
+        "the API server refuses pods of RayCluster/train-1-abcde: unknown priority class urgent; give what it asks for",
+        False,
+        id="a refusal that nobody knows is passed on",
+    ),
+    pytest.param(
+        seen(clusters=[refused('admission webhook "validate.kyverno.svc-fail" denied the request')]),
+        "AdmissionRefused",
+        "the admission webhook 'validate.kyverno.svc-fail' refuses pods of RayCluster/train-1-abcde: no reason given;"
+        " change what it asks for in the profile, or have the policy changed",
+        False,
+        id="a webhook that says no without a reason",
+    ),
+    pytest.param(
         seen(
             clusters=[
                 refused(

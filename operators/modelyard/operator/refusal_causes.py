@@ -1,11 +1,77 @@
 """Why the API server refuses a pod or a claim gets no volume, from the words of conditions and events. Pure."""
 
 import re
+from dataclasses import dataclass
 
 from modelyard.operator.cause import Cause, Document, name_of, shortened
 
 QUOTA = re.compile(r"exceeded quota: ([^,]+), requested: (.*?), used: (.*?), limited: ([^\s;]+)")
 AMOUNT = re.compile(r"([^=,\s]+)=([^,\s]+)")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Words of the API server and how they are told: `{0}`, `{1}` are the groups of the pattern, `{place}` is what was refused."""
+
+    pattern: str
+    reason: str
+    words: str
+    remedy: str
+    retryable: bool = False
+
+
+REFUSALS = (
+    Refusal(
+        r"failed quota: ([^:]+): must specify ([^\s;]+)",
+        "QuotaExceeded",
+        "the ResourceQuota {0!r} wants pods to state {1}",
+        "add it to the profile's limits and to headLimits",
+    ),
+    Refusal(
+        r'serviceaccount "([^"]+)" not found',
+        "InvalidServiceAccount",
+        "pods of {place} run as ServiceAccount {0!r}, which is not there",
+        "create it, or correct serviceAccount in the operator's settings",
+    ),
+    Refusal(
+        r'failed calling webhook "([^"]+)": (.*)',
+        "AdmissionUnavailable",
+        "the admission webhook {0!r} does not answer: {1}",
+        "see why its pods do not run",
+        retryable=True,
+    ),
+    Refusal(
+        r'admission webhook "([^"]+)" denied the request:? ?(.*)',
+        "AdmissionRefused",
+        "the admission webhook {0!r} refuses pods of {place}: {1}",
+        "change what it asks for in the profile, or have the policy changed",
+    ),
+    Refusal(
+        r"ValidatingAdmissionPolicy '([^']+)' .*?denied request: (.*)",
+        "AdmissionRefused",
+        "the ValidatingAdmissionPolicy {0!r} refuses pods of {place}: {1}",
+        "change what it asks for in the profile, or have the policy changed",
+    ),
+    Refusal(
+        r'violates PodSecurity "([^"]+)": (.*)',
+        "AdmissionRefused",
+        "the Pod Security Standard {0!r} refuses pods of {place}: {1}",
+        "change what it asks for in the profile, or have the policy changed",
+    ),
+    Refusal(
+        r"is forbidden: ((?:maximum|minimum) .*)",
+        "AdmissionRefused",
+        "a LimitRange refuses pods of {place}: {0}",
+        "change the profile's limits, or have the LimitRange changed",
+    ),
+    Refusal(
+        r"is forbidden: (.*)",
+        "AdmissionRefused",
+        "the API server refuses pods of {place}: {0}",
+        "give what it asks for",
+    ),
+)
+"""The first one that fits counts."""
 
 
 def find_refusal(document: Document, message: str) -> Cause | None:
@@ -15,39 +81,11 @@ def find_refusal(document: Document, message: str) -> Cause | None:
     quota = QUOTA.search(text)
     if quota:
         return Cause("QuotaExceeded", f"{_say_quota(quota)}; ask for less, wait, or have the quota raised", True, place)
-    unspecified = re.search(r"failed quota: ([^:]+): must specify ([^\s;]+)", text)
-    if unspecified:
-        words = f"the ResourceQuota {unspecified[1]!r} wants pods to state {unspecified[2]}"
-        return Cause("QuotaExceeded", f"{words}; add it to the profile's limits and to headLimits", False, place)
-    account = re.search(r'serviceaccount "([^"]+)" not found', text)
-    if account:
-        words = f"pods of {place} run as ServiceAccount {account[1]!r}, which is not there"
-        return Cause("InvalidServiceAccount", f"{words}; create it, or correct serviceAccount in the operator's settings", False, place)
-    return _find_admission(text, place)
-
-
-def _find_admission(text: str, place: str) -> Cause | None:
-    unreachable = re.search(r'failed calling webhook "([^"]+)": (.*)', text)
-    if unreachable:
-        words = f"the admission webhook {unreachable[1]!r} does not answer: {shortened(unreachable[2])}"
-        return Cause("AdmissionUnavailable", f"{words}; see why its pods do not run", True, place)
-    for pattern, who in (
-        (r'admission webhook "([^"]+)" denied the request:? ?(.*)', "the admission webhook"),
-        (r"ValidatingAdmissionPolicy '([^']+)' .*?denied request: (.*)", "the ValidatingAdmissionPolicy"),
-        (r'violates PodSecurity "([^"]+)": (.*)', "the Pod Security Standard"),
-    ):
-        denied = re.search(pattern, text)
-        if denied:
-            words = f"{who} {denied[1]!r} refuses pods of {place}: {shortened(denied[2]) or 'no reason given'}"
-            return Cause("AdmissionRefused", f"{words}; change what it asks for in the profile, or have the policy changed", False, place)
-    ranged = re.search(r"is forbidden: ((?:maximum|minimum) .*)", text)
-    if ranged:
-        words = f"a LimitRange refuses pods of {place}: {shortened(ranged[1])}"
-        return Cause("AdmissionRefused", f"{words}; change the profile's limits, or have the LimitRange changed", False, place)
-    forbidden = re.search(r"is forbidden: (.*)", text)
-    if forbidden:
-        words = f"the API server refuses pods of {place}: {shortened(forbidden[1])}"
-        return Cause("AdmissionRefused", f"{words}; give what it asks for", False, place)
+    for refusal in REFUSALS:
+        found = re.search(refusal.pattern, text)
+        if found:
+            groups = (shortened(group) or "no reason given" for group in found.groups())
+            return Cause(refusal.reason, f"{refusal.words.format(*groups, place=place)}; {refusal.remedy}", refusal.retryable, place)
     return None
 
 
