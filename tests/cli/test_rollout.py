@@ -6,7 +6,7 @@ from typer.testing import Result
 
 from modelyard.domain.model import Model, ModelStatus
 from modelyard.domain.rollout import Analysis, RolloutStatus
-from modelyard.domain.rollout_plan import read_request
+from modelyard.domain.rollout_situation import read_request
 from modelyard.operator.store import ResourceStore
 
 MODEL = ("Model", "default", "bot")

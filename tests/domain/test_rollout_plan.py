@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from modelyard.domain.figures import BOUNDS_S, VersionFigures
 from modelyard.domain.rollout import COMMAND_ANNOTATION, TIME_ANNOTATION, VERSION_ANNOTATION, Rollout
-from modelyard.domain.rollout_plan import Request, RolloutState, Situation, plan_rollout, read_request
+from modelyard.domain.rollout_plan import plan_rollout
+from modelyard.domain.rollout_situation import Request, RolloutState, Situation, read_request
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RULES = [{"metric": "error_rate", "above": 0.01}, {"metric": "p95_latency_seconds", "above": 2}]

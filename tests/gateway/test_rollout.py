@@ -14,7 +14,8 @@ from modelyard.domain.model import Model, ModelVersion, ModelVersionSpec, ModelV
 from modelyard.domain.names import version_served_name
 from modelyard.domain.passage import Passage
 from modelyard.domain.resource import Metadata
-from modelyard.domain.rollout_plan import RolloutState, Situation, plan_rollout
+from modelyard.domain.rollout_plan import plan_rollout
+from modelyard.domain.rollout_situation import RolloutState, Situation
 from modelyard.domain.routing import build_routes
 from modelyard.domain.serving import GatewayConfig, KnowledgeBaseRoute
 from modelyard.gateway.api import build_api

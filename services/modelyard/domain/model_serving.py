@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from modelyard.domain.model import Model
 from modelyard.domain.rollout import RolloutStatus
-from modelyard.domain.rollout_plan import RolloutState
+from modelyard.domain.rollout_situation import RolloutState
 from modelyard.domain.serving import GATEWAY_APP, Route
 from modelyard.domain.stage import Draft
 

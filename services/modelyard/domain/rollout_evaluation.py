@@ -5,7 +5,7 @@ from modelyard.domain.gate import judge
 from modelyard.domain.job import EvaluateJob, EvaluateResult
 from modelyard.domain.model import ModelVersion
 from modelyard.domain.rollout import OnlineEvaluation
-from modelyard.domain.rollout_plan import Evaluated
+from modelyard.domain.rollout_situation import Evaluated
 from modelyard.domain.stage import Draft
 
 

@@ -1,84 +1,18 @@
 """Decide how far a new version has taken over. Pure: no I/O, no clock; the same state and situation give the same end."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, get_args
+from dataclasses import replace
+from typing import Any
 
 from modelyard.domain.durations import seconds_between
-from modelyard.domain.evaluation import Verdict
-from modelyard.domain.figures import VersionFigures, rounded
-from modelyard.domain.rollout import (
-    COMMAND_ANNOTATION,
-    TIME_ANNOTATION,
-    VERSION_ANNOTATION,
-    Analysis,
-    Command,
-    Rollout,
-    RolloutStatus,
-)
+from modelyard.domain.figures import VersionFigures
+from modelyard.domain.rollout import Rollout, RolloutStatus
+from modelyard.domain.rollout_analysis import StepAnalysis, counted
+from modelyard.domain.rollout_situation import RolloutState, Situation, read_request
+
+__all__ = ["RolloutState", "Situation", "plan_rollout", "read_request"]
 
 MAX_MOVES = 16
 """More than any situation needs; a mistake here may hold up one rollout, never the operator."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What a person asks of a rollout."""
-
-    command: str
-    version: str
-    key: str
-    """Tells this request from others; each is obeyed once."""
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """What the evaluation beside a rollout gave."""
-
-    verdict: Verdict | None = None
-    """None: it is not scored yet."""
-    message: str = ""
-    """Why it is not, for people; empty while it is on its way."""
-
-
-@dataclass(frozen=True)
-class Situation:
-    """The world around the rollout of one model."""
-
-    rollout: Rollout | None
-    """None: a new version takes over at once."""
-    now: str
-    """UTC, RFC 3339; empty where no time is known, and then none passes."""
-    desired: str
-    """The version that the spec asks for, passed or not; empty while it is not known."""
-    passed: Mapping[str, int]
-    """The versions that passed their gate → revision."""
-    answering: frozenset[str] = frozenset()
-    """The versions that answer now under their own names."""
-    figures: Mapping[str, VersionFigures] | None = None
-    """Counters by version."""
-    request: Request | None = None
-    evaluated: Evaluated = Evaluated()
-    """Of the version that takes over; only looked at where the rollout asks for an evaluation."""
-
-
-@dataclass(frozen=True)
-class RolloutState:
-    """Which version the model's name stands for, and the rollout that is on its way or was the last."""
-
-    active: str = ""
-    """The version that the model's name answers with, but for the share of a rollout; empty: none."""
-    status: RolloutStatus | None = None
-    rolled_back: frozenset[str] = frozenset()
-    """Versions that get no requests until a person asks to try them again."""
-
-
-def read_request(annotations: Mapping[str, str]) -> Request | None:
-    """The command in a model's annotations; None where it is incomplete or unknown."""
-    command, version = annotations.get(COMMAND_ANNOTATION, ""), annotations.get(VERSION_ANNOTATION, "")
-    if command not in get_args(Command) or not version:
-        return None
-    return Request(command, version, " ".join([command, version, annotations.get(TIME_ANNOTATION, "")]).strip())
 
 
 def plan_rollout(former: RolloutState, situation: Situation) -> RolloutState:
@@ -195,17 +129,9 @@ class _Move:
         window = self._window(status)
         if window is None:  # another gateway counts from zero, so the step begins anew
             return self._with(status, snapshot=VersionFigures(), since=self.world.now)
-        enough = window.requests >= rollout.min_requests
-        verdict = self.world.evaluated.verdict if rollout.evaluation else None
-        for rule in rollout.abort_if:
-            value = window.figure(rule.metric)
-            if enough and value is not None and value > rule.above:
-                seen = f"{rule.metric} {rounded(value):g} is above {rule.above:g}"
-                message = f"{seen} at {status.weight} % ({window.requests} {_plural(window.requests, 'request')})"
-                return self._take_back(_analysed(status, window, verdict, passed=False), "RolledBack", message)
-        if verdict is not None and not verdict.passed:
-            missed = f"{verdict.reason} at {status.weight} %"
-            return self._take_back(_analysed(status, window, verdict, passed=False), "RolledBack", missed)
+        step = StepAnalysis(rollout, status, window, self.world.evaluated if rollout.evaluation else None)
+        if breach := step.breach():
+            return self._take_back(step.recorded(passed=False), "RolledBack", breach)
         elapsed_s = seconds_between(status.since, self.world.now)
         if status.phase == "Paused":
             return self.state
@@ -213,20 +139,12 @@ class _Move:
             return self._with(status, since=self.world.now)
         if elapsed_s < rollout.interval_s or status.version not in self.world.answering:
             return self.state
-        if waits_for := self._waits_for(rollout, enough=enough):
-            return self._with(status, message=f"{_told(status.step, rollout)}; its time is over, and it waits for {waits_for}")
-        held = _analysed(status, window, verdict, passed=True)
+        if lack := step.lack():
+            return self._with(status, message=f"{_told(status.step, rollout)}; its time is over, and it waits for {lack}")
+        held = step.recorded(passed=True)
         if status.step < len(rollout.steps):
             return self._begin(held, status.step + 1)
-        return self._promote(held, f"held {_count(len(held.analyses), 'step')}")
-
-    def _waits_for(self, rollout: Rollout, *, enough: bool) -> str:
-        """What keeps a step that had its time from ending; empty: nothing."""
-        if not enough:
-            return f"{rollout.min_requests} requests"
-        if rollout.evaluation and self.world.evaluated.verdict is None:
-            return f"its evaluation{self.world.evaluated.message and f': {self.world.evaluated.message}'}"
-        return ""
+        return self._promote(held, f"held {counted(len(held.analyses), 'step')}")
 
     def _window(self, status: RolloutStatus) -> VersionFigures | None:
         """What was counted since the step began; None where the counters began anew."""
@@ -285,13 +203,6 @@ class _Move:
         return replace(self.state, status=status.model_copy(update=changes), rolled_back=kept)
 
 
-def _analysed(status: RolloutStatus, window: VersionFigures, verdict: Verdict | None, *, passed: bool) -> RolloutStatus:
-    scores = {check.metric: rounded(check.value) for check in (verdict.checks if verdict else []) if check.value is not None}
-    figures = window.figures() | scores
-    analysis = Analysis(step=status.step, weight=status.weight, requests=window.requests, figures=figures, passed=passed)
-    return status.model_copy(update={"analyses": [*status.analyses, analysis]})
-
-
 def _told(step: int, rollout: Rollout) -> str:
     return f"step {min(step, len(rollout.steps))} of {len(rollout.steps)}: {rollout.weight(step)} % of the requests for {rollout.interval}"
 
@@ -302,11 +213,3 @@ def _loading(version: str) -> str:
 
 def _paused(weight: int) -> str:
     return f"paused by hand at {weight} %"
-
-
-def _plural(count: int, noun: str) -> str:
-    return noun if count == 1 else f"{noun}s"
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {_plural(count, noun)}"
