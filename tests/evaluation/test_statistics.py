@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from modelyard.evaluation.statistics import Interval, mean_interval, paired_difference
+from modelyard.evaluation.statistics import Interval, mean_interval
 
 SHARES = [0.0, 0.25, 1.0, 1.0, 0.5, 0.75, 1.0, 0.0, 0.25, 0.5]
 
@@ -42,25 +42,6 @@ def test_many_rows_do_not_need_many_gigabytes() -> None:
     interval = mean_interval([0.0, 1.0] * 5_000)
     assert interval.low == pytest.approx(0.49, abs=0.005)
     assert interval.high == pytest.approx(0.51, abs=0.005)
-
-
-def test_pairs_see_a_difference_that_the_means_alone_do_not() -> None:
-    before = [0.0, 0.2, 0.4, 0.6, 0.8] * 4
-    after = [value + 0.1 for value in before]
-    difference = paired_difference(before, after)
-    assert difference.mean == pytest.approx(0.1)
-    assert difference.excludes_zero
-    assert mean_interval(after).low < mean_interval(before).high
-
-
-def test_a_run_against_itself_differs_by_nothing() -> None:
-    assert paired_difference(SHARES, SHARES) == Interval(0.0, 0.0, 0.0)
-    assert not paired_difference(SHARES, SHARES).excludes_zero
-
-
-def test_runs_of_other_lengths_are_no_pairs() -> None:
-    with pytest.raises(ValueError, match="shorter"):
-        paired_difference([0.1, 0.2], [0.1])
 
 
 def test_no_rows_have_no_mean() -> None:

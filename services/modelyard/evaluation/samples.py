@@ -1,14 +1,13 @@
-"""What was said to each row, kept for people to look at and for comparing two runs. Knows no model."""
+"""What was said to each row, kept for people to look at. Knows no model."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 from pydantic import Field
 
 from modelyard.artifacts.runs import RunFolder
 from modelyard.domain.base import Spec
 from modelyard.domain.errors import NotFoundError
-from modelyard.evaluation.statistics import Interval, paired_difference
 
 SAMPLES_FILE = "samples.jsonl"
 PROMPT_TAIL_CHARACTERS = 600
@@ -46,18 +45,3 @@ def read_samples(run: RunFolder) -> list[Sample]:
     if text is None:
         raise NotFoundError(f"{run.uri} has no {SAMPLES_FILE}", "wait for the evaluation to end")
     return [Sample.model_validate_json(line) for line in text.split("\n") if line]
-
-
-def compare(before: Sequence[Sample], after: Sequence[Sample]) -> dict[str, Interval]:
-    """SUITE.METRIC → how much better `after` is on the rows that both have, with its paired 95 % interval.
-
-    Give samples of one number of shots each. Pairs are made by suite, line and known answer.
-    """
-    earlier = {(sample.suite, sample.line, sample.gold): sample for sample in before}
-    pairs: dict[str, list[tuple[float, float]]] = {}
-    for sample in after:
-        other = earlier.get((sample.suite, sample.line, sample.gold))
-        metrics: Mapping[str, float] = other.metrics if other else {}
-        for metric in sample.metrics.keys() & metrics.keys():
-            pairs.setdefault(f"{sample.suite}.{metric}", []).append((metrics[metric], sample.metrics[metric]))
-    return {metric: paired_difference(*zip(*values, strict=True)) for metric, values in sorted(pairs.items())}

@@ -23,11 +23,6 @@ class Interval:
     low: float
     high: float
 
-    @property
-    def excludes_zero(self) -> bool:
-        """Of a difference: whether it is more than chance at this confidence."""
-        return self.low > 0 or self.high < 0
-
 
 def mean_interval(values: Sequence[float]) -> Interval:
     """The mean of a metric over rows, with its percentile bootstrap interval (95 %, 9,999 resamples).
@@ -48,12 +43,3 @@ def mean_interval(values: Sequence[float]) -> Interval:
         (values,), np.mean, n_resamples=RESAMPLES, batch=batch, confidence_level=CONFIDENCE, method="percentile", vectorized=True, rng=rng
     )
     return Interval(mean, float(drawn.confidence_interval.low), float(drawn.confidence_interval.high))
-
-
-def paired_difference(before: Sequence[float], after: Sequence[float]) -> Interval:
-    """How much better `after` is, both given the same rows in the same order: the mean of the differences by row.
-
-    Pairing takes away how hard the rows are, so this interval is narrower than the two means suggest.
-    Raises ValueError if the two have not equally many rows.
-    """
-    return mean_interval([b - a for a, b in zip(before, after, strict=True)])
