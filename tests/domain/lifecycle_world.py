@@ -3,10 +3,12 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from modelyard.domain.architecture import Architecture
 from modelyard.domain.evaluation import Score
 from modelyard.domain.job import Attempt, EvaluateResult, FetchResult, IngestResult, TrainResult
 from modelyard.domain.knowledge_base import KnowledgeBase
 from modelyard.domain.lifecycle import inputs_of, plan
+from modelyard.domain.machine import Machines
 from modelyard.domain.model import Model, ModelVersion
 from modelyard.domain.names import job_name
 from modelyard.domain.observed import (
@@ -48,13 +50,16 @@ class World:
     answering: frozenset[str] = frozenset()
     model: Model | None = None
     capacity: dict[str, float] = field(default_factory=lambda: {"CPU": 2.0})
+    machines: Machines = Machines()
+    architecture: Architecture | None = None
+    """What a fetch tells of the base."""
     now: str = "2026-01-01T00:00:00Z"
     removed: list[Step] = field(default_factory=list)
 
     def seen(self) -> Observed:
         digests = {uri: self.digests.get(uri, "d" * 64) for uri, _ in inputs_of(self.resource) if uri not in self.problems}
         return Observed(
-            platform=Platform(store="file:///store", milvus_uri="http://127.0.0.1:1", capacity=self.capacity),
+            platform=Platform(store="file:///store", milvus_uri="http://127.0.0.1:1", capacity=self.capacity, machines=self.machines),
             now=self.now,
             jobs=self.jobs,
             digests=digests,
@@ -102,7 +107,8 @@ class World:
     def result_of(self, job: Job) -> str:
         match job.kind:
             case "fetch":
-                return FetchResult(digest=BASE if job.role == "causal-lm" else EMBEDDING, weights_bytes=1).model_dump_json()
+                digest = BASE if job.role == "causal-lm" else EMBEDDING
+                return FetchResult(digest=digest, weights_bytes=1, architecture=self.architecture).model_dump_json()
             case "train":
                 return TrainResult(digest=self.adapter, steps=30, loss=0.1, tokens=100).model_dump_json()
             case "evaluate":

@@ -4,9 +4,11 @@ import importlib.metadata
 import logging
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from modelyard.artifacts import gguf
+from modelyard.artifacts.architecture import read_architecture
 from modelyard.artifacts.files import open_files
 from modelyard.artifacts.formats import check_formats
 from modelyard.artifacts.hub import SCHEME as HUB
@@ -132,5 +134,11 @@ def _versions() -> dict[str, str]:
 
 
 def _result(store: ArtifactStore, digest: str) -> FetchResult:
-    files = store.manifest(digest).files
-    return FetchResult(digest=digest, weights_bytes=sum(file.size_bytes for file in files if file.path.endswith(".safetensors")))
+    manifest = store.manifest(digest)
+    return FetchResult(
+        digest=digest,
+        weights_bytes=sum(file.size_bytes for file in manifest.files if file.path.endswith(".safetensors")),
+        architecture=read_architecture(partial(store.read, digest), [file.path for file in manifest.files])
+        if manifest.kind == "causal-lm"
+        else None,
+    )

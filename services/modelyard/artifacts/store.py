@@ -106,6 +106,13 @@ class ArtifactStore:
             return folder
         return self._download(digest, manifest)
 
+    def read(self, digest: str, path: str, start: int | None = None, end: int | None = None) -> bytes:
+        """Some bytes of one file of an artifact, without a look at the rest and unverified. Raises NotFoundError."""
+        try:
+            return bytes(self.filesystem.cat_file(f"{self._place(digest)}/{path}", start=start, end=end))
+        except FileNotFoundError:
+            raise NotFoundError(f"artifact {digest[:12]} has no {path} in {self.root_uri}", self._remedy(digest)) from None
+
     def is_intact(self, digest: str) -> bool:
         """Whether an artifact is there with all its bytes; of a remote one the sizes are compared."""
         try:

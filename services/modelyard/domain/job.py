@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
+from modelyard.domain.architecture import Architecture
 from modelyard.domain.base import Spec
 from modelyard.domain.evaluation import Score, Suite
 from modelyard.domain.fine_tune import FineTune
@@ -77,6 +78,8 @@ class FetchResult(Spec):
 
     digest: str
     weights_bytes: int
+    architecture: Architecture | None = None
+    """None where the weights do not tell it, and of results that were written before it was asked for."""
 
 
 class TrainResult(Spec):

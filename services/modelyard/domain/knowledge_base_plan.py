@@ -15,7 +15,8 @@ def plan_knowledge_base(base: KnowledgeBase, seen: Observed) -> Plan:
     if base.metadata.deletion_timestamp:
         return Plan(steps=(RemoveIndex(alias), RemoveResource()))
     draft = Draft(seen, base.metadata.generation, base.status.conditions)
-    embedding_digest = draft.fetch(base.spec.embedding.source, "embedding", "Fetched")
+    fetched = draft.fetch(base.spec.embedding.source, "embedding", "Fetched")
+    embedding_digest = fetched.digest if fetched else ""
     result = _ingest(base, draft, alias, embedding_digest) if embedding_digest else None
     routes: tuple[KnowledgeBaseRoute, ...] = ()
     embeddings: tuple[EmbeddingRoute, ...] = ()

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from modelyard.domain.evaluation import Score, Verdict, suite_inputs
 from modelyard.domain.gate import judge
-from modelyard.domain.job import EvaluateJob, EvaluateResult, TrainJob, TrainResult
+from modelyard.domain.job import EvaluateJob, EvaluateResult, FetchResult, TrainJob, TrainResult
 from modelyard.domain.model import Model, ModelStatus, ModelVersion, ModelVersionSpec, ModelVersionStatus
 from modelyard.domain.model_serving import state_serving
 from modelyard.domain.names import version_name, version_served_name
@@ -85,11 +85,11 @@ class _ModelPlan:
 
     def _develop(self) -> ModelVersionStatus | None:
         """The status of the version that the spec asks for, once its verdict is there."""
-        base_digest = self.draft.fetch(self.spec.source, "causal-lm", "Fetched")
-        if base_digest is None:
+        fetched = self.draft.fetch(self.spec.source, "causal-lm", "Fetched")
+        if fetched is None:
             return None
-        self.base_digest = base_digest
-        if not self._fits():
+        self.base_digest = fetched.digest
+        if not self._fits(fetched):
             return None
         dataset_digest: str | None = ""
         if self.spec.fine_tune:
@@ -102,9 +102,9 @@ class _ModelPlan:
             return None
         return self._work(suites)
 
-    def _fits(self) -> bool:
+    def _fits(self, fetched: FetchResult) -> bool:
         """Whether the platform has what is asked for; states why not."""
-        lack = find_lack(self.spec, self.seen.platform)
+        lack = find_lack(self.spec, fetched, self.seen)
         if lack is not None:
             self.draft.fail(lack.condition, lack.reason, lack.message)
         return lack is None

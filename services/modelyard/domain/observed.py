@@ -8,6 +8,7 @@ from modelyard.domain.evaluation import EvaluationStatus
 from modelyard.domain.figures import VersionFigures
 from modelyard.domain.job import EvaluateJob, FetchJob, IngestJob, TrainJob
 from modelyard.domain.knowledge_base import KnowledgeBaseStatus
+from modelyard.domain.machine import Machines
 from modelyard.domain.model import Model, ModelStatus, ModelVersion, ModelVersionSpec, ModelVersionStatus
 from modelyard.domain.resource import Progress
 from modelyard.domain.serving import EmbeddingRoute, KnowledgeBaseRoute, Route
@@ -61,6 +62,8 @@ class Platform:
     milvus_uri: str
     capacity: Mapping[str, float] = field(default_factory=dict)
     """What workers can reserve in total: `CPU`, `GPU`, …; empty where it is not known."""
+    machines: Machines = Machines()
+    """The kinds of machines that workers and engines run on, with their memory."""
 
 
 @dataclass(frozen=True)

@@ -118,15 +118,15 @@ class Draft:
             return JobSeen(phase="queued", attempts=seen.attempts if seen else 0)
         return seen
 
-    def fetch(self, source: Source, role: Literal["causal-lm", "embedding"], kind: str) -> str | None:
-        """The digest of fetched weights, or None while they are on their way."""
+    def fetch(self, source: Source, role: Literal["causal-lm", "embedding"], kind: str) -> FetchResult | None:
+        """The fetched weights, or None while they are on their way."""
         job = FetchJob(store=self.seen.platform.store, source=source, role=role)
-        result = self.run(job, kind, "Fetching")
-        if result is None:
+        document = self.run(job, kind, "Fetching")
+        if document is None:
             return None
-        digest = FetchResult.model_validate_json(result).digest
-        self.state(kind, "True", "Fetched", f"{source.uri} is artifact {digest[:12]}")
-        return digest
+        result = FetchResult.model_validate_json(document)
+        self.state(kind, "True", "Fetched", f"{source.uri} is artifact {result.digest[:12]}")
+        return result
 
 
 def _may_retry(job: JobSeen, max_attempts: int) -> bool:
