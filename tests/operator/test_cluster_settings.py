@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from modelyard.domain.errors import InvalidInputError, NotFoundError
+from modelyard.domain.machine import Machine, Machines
 from modelyard.operator.cluster_settings import ClusterSettings, Profile, Toleration, VolumeClaim, read_settings
 
 GOOD = """\
@@ -117,3 +118,9 @@ def test_the_example_is_read() -> None:
     settings = read_settings(Path(__file__).parents[2] / "examples" / "operator.yaml")
     assert settings.profile("l4").ray_resources == {"CPU": 8.0, "GPU": 1.0}
     assert settings.namespaces == ["team-a"]
+
+
+def test_the_profiles_are_the_machines_of_the_lifecycle(tmp_path: Path) -> None:
+    gpu = "  gpu: {limits: {cpu: 8, memory: 64Gi}, rayResources: {CPU: 8, GPU: 2}, memoryGib: 48}\n"
+    machines = read(tmp_path, GOOD + gpu).machines()
+    assert machines == Machines({"cpu": Machine(16, {"CPU": 4}), "gpu": Machine(48, {"CPU": 8, "GPU": 2})}, "cpu")

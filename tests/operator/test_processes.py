@@ -111,3 +111,9 @@ def test_the_state_is_there_only_while_the_lock_is_held(settings: Settings) -> N
         with pytest.raises(ConflictError, match="already runs"), hold_lock(settings):
             pass
     assert read_state(settings) is None
+
+
+def test_a_laptop_is_the_one_machine_that_there_is() -> None:
+    machines = processes.machines()
+    assert machines.name_of("any profile") == ""
+    assert machines.kinds[""].memory_gib == psutil.virtual_memory().total / 2**30 and machines.kinds[""].resources["CPU"] >= 1

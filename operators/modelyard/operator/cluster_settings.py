@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from modelyard.domain.base import Spec
 from modelyard.domain.errors import InvalidInputError, NotFoundError
+from modelyard.domain.machine import Machine, Machines
 from modelyard.domain.problems import find_problems
 from modelyard.domain.resource import NAME_PATTERN
 from modelyard.domain.wording import listed, suggest
@@ -188,6 +189,11 @@ class ClusterSettings(Spec):
             known = list(self.profiles)
             raise InvalidInputError(f"there is no profile {name!r} on this cluster", f"{suggest(name, known)}there is {listed(known)}")
         return name
+
+    def machines(self) -> Machines:
+        """What the profiles are to the lifecycle: memory, and what Ray is offered."""
+        kinds = {name: Machine(profile.memory_gib, profile.ray_resources) for name, profile in self.profiles.items()}
+        return Machines(kinds, self.default_profile)
 
     def profile(self, wanted: str | None) -> Profile:
         """A profile by name, or the default one. Raises InvalidInputError for one that does not exist."""

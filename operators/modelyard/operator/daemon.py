@@ -114,6 +114,7 @@ class Daemon:
             store=settings.artifacts_uri,
             milvus_uri=settings.milvus_uri,
             capacity={"CPU": cores, "GPU": processes.gpus()},
+            machines=processes.machines(),
         )
         threads = {"OMP_NUM_THREADS": str(cores)}
 

@@ -14,6 +14,7 @@ import psutil
 
 from modelyard.domain.base import digest_of
 from modelyard.domain.errors import ConflictError, UnavailableError
+from modelyard.domain.machine import Machine, Machines
 from modelyard.operator.environment import MARK
 from modelyard.operator.settings import Settings
 
@@ -167,6 +168,11 @@ def free_port() -> int:
 def cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def machines() -> Machines:
+    """This machine with its memory, which workers and engines without an accelerator have to fit into."""
+    return Machines({"": Machine(psutil.virtual_memory().total / 2**30, {"CPU": cores()})})
 
 
 def gpus() -> int:

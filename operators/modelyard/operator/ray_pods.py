@@ -6,6 +6,7 @@ from typing import Any
 
 from modelyard.domain.errors import InvalidInputError
 from modelyard.domain.fine_tune import Workers
+from modelyard.domain.machine import workers_on
 from modelyard.domain.wording import one_of
 from modelyard.operator.cluster_settings import ClusterSettings, Profile
 
@@ -118,22 +119,17 @@ def count_pods(settings: ClusterSettings, profile: str, workers: Workers) -> int
 
     Raises InvalidInputError if not even one worker fits on a pod: Ray would wait for ever.
     """
-    per_pod = _workers_per_pod(settings.profiles[profile], workers)
+    per_pod = workers_on(settings.profiles[profile].ray_resources, workers)
     if per_pod >= 1:
         return math.ceil(workers.count / per_pod)
     offer = settings.profiles[profile].ray_resources
     resource, amount = next((name, amount) for name, amount in workers.resources.items() if amount > offer.get(name, 0.0))
-    fitting = [name for name, other in settings.profiles.items() if _workers_per_pod(other, workers) >= 1]
+    fitting = [name for name, other in settings.profiles.items() if workers_on(other.ray_resources, workers) >= 1]
     remedy = f"set spec.fineTune.workers.profile to {one_of(fitting)}, or lower" if fitting else "lower"
     raise InvalidInputError(
         f"a worker reserves {amount:g} {resource} and a pod of profile {profile!r} offers {offer.get(resource, 0.0):g}",
         f"{remedy} spec.fineTune.workers.resources",
     )
-
-
-def _workers_per_pod(profile: Profile, workers: Workers) -> int:
-    shares = [profile.ray_resources.get(name, 0.0) / amount for name, amount in workers.resources.items() if amount > 0]
-    return min([math.floor(share) for share in shares], default=workers.count)
 
 
 def _ray_resources(resources: Mapping[str, float]) -> dict[str, str]:

@@ -40,6 +40,7 @@ WARNING_REASONS = {
     "Aborted",
     "AdapterNotLoaded",
     "ApplicationFailed",
+    "DoesNotFit",
     "GateRejected",
     "InputNotFound",
     "JobFailed",

@@ -64,7 +64,7 @@ def build_tenant(
             serving=serving,
             inputs=LocalInputs(),
             leftovers=LocalLeftovers(ArtifactStore(settings.store_uri), settings.milvus_uri, {}),
-            platform=Platform(store=settings.store_uri, milvus_uri=settings.milvus_uri),
+            platform=Platform(store=settings.store_uri, milvus_uri=settings.milvus_uri, machines=settings.machines()),
             build_config=lambda plans: build_serve_config(plans, place),
             now=now,
             patience=timedelta(seconds=settings.cleanup_patience_s),

@@ -18,7 +18,7 @@ def plan(context: typer.Context, files: Files, recursive: Recursive = False) -> 
     from modelyard.cli.manifests import read_manifests
     from modelyard.domain.observed import Platform
     from modelyard.operator.preview import preview
-    from modelyard.operator.processes import cores, gpus
+    from modelyard.operator.processes import cores, gpus, machines
     from modelyard.operator.runs import list_jobs
     from modelyard.operator.store import outcome_of
 
@@ -26,7 +26,8 @@ def plan(context: typer.Context, files: Files, recursive: Recursive = False) -> 
     settings = session.settings
     resources = read_manifests(files, typer.get_text_stream("stdin"), recursive=recursive)
     store = session.store if settings.database.exists() else None
-    platform = Platform(store=settings.artifacts_uri, milvus_uri=settings.milvus_uri, capacity={"CPU": cores(), "GPU": gpus()})
+    capacity = {"CPU": cores(), "GPU": gpus()}
+    platform = Platform(store=settings.artifacts_uri, milvus_uri=settings.milvus_uri, capacity=capacity, machines=machines())
     for resource in resources:
         outcome = outcome_of(resource, store.find(*resource.key) if store else None)
         session.say(f"{label_of(resource)} would be {outcome}" if outcome != "unchanged" else f"{label_of(resource)} stays as it is")
