@@ -17,7 +17,7 @@ SUITES = MODEL + "  evaluation:\n    suites: [{name: t, uri: t.jsonl}]\n"
 KB = HEAD + "kind: KnowledgeBase\nmetadata: {name: docs}\nspec:\n"
 EVALUATION = HEAD + "kind: Evaluation\nmetadata: {name: ev}\nspec:\n"
 BOT = "document 1 (Model/bot): "
-SPEC_FIELDS = "spec has source, fineTune, evaluation, serving, retention, suspend"
+SPEC_FIELDS = "spec has source, fineTune, evaluation, serving, retention, retrain, suspend"
 URI = (
     "`hf://ORG/NAME`, `s3://BUCKET/PATH`, `gs://BUCKET/PATH`, `file:///PATH`, or `package://NAME/FILE`: "
     "a file or folder that an installed Python package carries"
@@ -218,7 +218,8 @@ BAD = [
         HEAD + "kind: Model\nmetadata:\nspec:\n",
         [
             "m.yaml:3: document 1 (Model): metadata is empty; give a mapping with name, namespace, labels, annotations",
-            "m.yaml:4: document 1 (Model): spec is empty; give a mapping with source, fineTune, evaluation, serving, retention, suspend",
+            "m.yaml:4: document 1 (Model): spec is empty; "
+            "give a mapping with source, fineTune, evaluation, serving, retention, retrain, suspend",
         ],
         id="empty sections",
     ),
@@ -265,7 +266,7 @@ BAD = [
             "m.yaml: document 1 (Model): kind is given 2 times in one object; keep one of them",
             "m.yaml: document 1 (Model): apiVersion is missing; write apiVersion: modelyard.io/v1alpha1",
             "m.yaml: document 1 (Model): metadata is missing; add it with at least name",
-            "m.yaml: document 1 (Model): spec is 1; give a mapping with source, fineTune, evaluation, serving, retention, suspend",
+            "m.yaml: document 1 (Model): spec is 1; give a mapping with source, fineTune, evaluation, serving, retention, retrain, suspend",
         ],
         id="JSON knows no lines",
     ),

@@ -76,7 +76,7 @@ def test_a_version_that_misses_the_gate_is_not_served_and_says_why() -> None:
 
 
 def test_a_rejected_version_leaves_the_last_good_one_serving() -> None:
-    world = World(model())
+    world = World(model(retrain="on-change"))
     world.settle()
     good = world.resource.status.version
     world.digests = {"file:///train.jsonl": "f" * 64}
@@ -219,7 +219,7 @@ def test_the_transition_time_moves_only_with_the_condition() -> None:
 
 
 def test_old_versions_are_retired_but_never_the_active_one() -> None:
-    world = World(model(retention={"keepVersions": 1}))
+    world = World(model(retention={"keepVersions": 1}, retrain="on-change"))
     world.settle()
     first = world.resource.status.version
     world.digests = {"file:///train.jsonl": "f" * 64}

@@ -44,6 +44,7 @@ def model(**serving: Any) -> Model:
                 },
                 "serving": {"rollout": {"steps": [10], "interval": "5m", "abortIf": [{"metric": "error_rate", "above": 0.01}]}} | serving,
                 "retention": {"keepVersions": 1},
+                "retrain": "on-change",
             },
         }
     )

@@ -82,6 +82,9 @@ class ModelSpec(Spec):
     evaluation: ModelEvaluation | None = None
     serving: Serving | None = None
     retention: Retention = Retention()
+    retrain: Literal["never", "on-change"] = "never"
+    """What rows that changed after the training lead to: `never` leaves the version as it is and says so in a condition,
+    until `modelyard refresh` or the annotation `modelyard.io/refresh` asks to train anew; `on-change` trains by itself."""
     suspend: bool = False
     """Hold the chain: no job starts and running ones are suspended; what is served stays."""
 
@@ -160,6 +163,8 @@ class ModelStatus(Spec):
     """Versions that were taken back by a rule or by hand: they get no requests until `modelyard rollout retry`."""
     served_names: list[str] = []
     """What clients may write as `model`."""
+    refreshed: str = ""
+    """The value of the annotation `modelyard.io/refresh` that was taken up last."""
 
 
 class Model(Resource):

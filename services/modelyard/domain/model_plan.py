@@ -18,6 +18,8 @@ from modelyard.domain.observed import (
     SetStatus,
     SetVersionStatus,
 )
+from modelyard.domain.refresh import Marks
+from modelyard.domain.retraining import choose_rows
 from modelyard.domain.rollout_evaluation import evaluate_online
 from modelyard.domain.rollout_plan import RolloutState, Situation, plan_rollout, read_request
 from modelyard.domain.room import find_lack
@@ -49,6 +51,7 @@ class _ModelPlan:
         self.statuses = {name: version.status for name, version in self.versions.items()}
         self.desired = ""
         self.base_digest = ""
+        self.marks = Marks(refreshed=model.status.refreshed)
 
     def build(self) -> Plan:
         outcome = self._develop()
@@ -72,6 +75,7 @@ class _ModelPlan:
             rollout=state.status,
             rolled_back_versions=sorted(state.rolled_back),
             served_names=sorted(route.name for route in routes if route.name in self.seen.answering),
+            refreshed=self.marks.refreshed,
         )
         if status != self.model.status:
             self.draft.steps.append(SetStatus(status))
@@ -93,7 +97,7 @@ class _ModelPlan:
             return None
         dataset_digest: str | None = ""
         if self.spec.fine_tune:
-            dataset_digest = self.draft.digest("Trained", self.spec.fine_tune.dataset.uri)
+            dataset_digest, self.marks = choose_rows(self.model, self.base_digest, self.versions.values(), self.draft, self._train_job)
             if dataset_digest is None:
                 return None
         self._ensure_version(dataset_digest or "")
@@ -161,6 +165,9 @@ class _ModelPlan:
         failed = self.draft.phase == "Failed"
         message = self.draft.conditions[-1].message if failed else ""
         self.statuses[self.desired] = ModelVersionStatus(phase="Failed" if failed else phase, message=message)
+
+    def _train_job(self, version: ModelVersion) -> TrainJob | None:
+        return build_train_job(version.metadata.name, version.spec, self.seen.platform.store)
 
     def _train(self) -> str | None:
         job = build_train_job(self.desired, self.version_spec, self.seen.platform.store)

@@ -65,8 +65,8 @@ class Schedule(Spec):
     """Points in time that come again and again."""
 
     cron: str = Field(pattern=PATTERN, max_length=100)
-    """Five fields `MINUTE HOUR DAY MONTH WEEKDAY` such as `30 6 * * MON-FRI` or `*/15 * * * *`, or `@hourly`, `@daily`,
-    `@weekly`, `@monthly` or `@yearly`. Where day and weekday are both given, either of them counts, as always with cron."""
+    """`MINUTE HOUR DAY MONTH WEEKDAY` such as `30 6 * * MON-FRI` or `*/15 * * * *`, or `@hourly`, `@daily`, `@weekly`,
+    `@monthly` or `@yearly`. Where day and weekday are both given, either of them counts, as always with cron."""
     time_zone: str = Field(default="UTC", pattern=r"^[A-Za-z][A-Za-z0-9_+/-]*$", max_length=64)
     """IANA name such as `Europe/Berlin` of the time zone whose clocks count. A time that is skipped in spring comes right
     after the gap, one that is there twice in autumn counts once."""
