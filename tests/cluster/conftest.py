@@ -1,7 +1,7 @@
 """The session's Kubernetes API server. It is built once per machine, started once per session, and gone with it."""
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -85,6 +85,26 @@ def world(cluster: Cluster, crds: None, namespace: str, tmp_path: Path) -> Itera
     """A namespace in which what the machine lacks is played."""
     with RayPlayer(cluster.client(), namespace) as player:
         yield World(cluster, namespace, tmp_path, player)
+
+
+@pytest.fixture
+def new_world(cluster: Cluster, crds: None, tmp_path: Path) -> Iterator[Callable[[], World]]:
+    """Makes worlds, each in a namespace of its own, for what happens to several at once."""
+    players: list[tuple[RayPlayer, str]] = []
+
+    def make() -> World:
+        namespace = cluster.namespace("many")
+        player = RayPlayer(cluster.client(), namespace)
+        player.__enter__()
+        players.append((player, namespace))
+        folder = tmp_path / namespace
+        folder.mkdir()
+        return World(cluster, namespace, folder, player)
+
+    yield make
+    for player, namespace in players:
+        player.__exit__()
+        cluster.delete_namespace(namespace)
 
 
 @pytest.fixture
