@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from tests.tiny_models import build_llama
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from modelyard.artifacts.content import content_digest
 from modelyard.artifacts.manifest import Manifest, list_files
@@ -39,21 +40,7 @@ class Yard:
 @pytest.fixture(scope="module")
 def yard(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerFast) -> Yard:
     store = ArtifactStore(tmp_path_factory.mktemp("store").as_uri())
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=64,
-            intermediate_size=128,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=2,
-            max_position_embeddings=256,
-            bos_token_id=tokenizer.bos_token_id,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    )
+    model = build_llama(tokenizer, max_position_embeddings=256)
     teach(model, tokenizer, LESSON)
     with store.staging(1 << 20) as folder:
         model.save_pretrained(folder)
