@@ -154,3 +154,9 @@ def test_the_depth_of_the_queue_and_the_leadership_are_read_when_they_are_asked_
     assert (counted.value("modelyard_queue_depth"), counted.value("modelyard_leader")) == (3, 0)
     state |= {"depth": 0, "leads": True}
     assert (counted.value("modelyard_queue_depth"), counted.value("modelyard_leader")) == (0, 1)
+
+
+def test_resources_that_were_judged_are_counted_by_what_was_said(counted: Counted) -> None:
+    for result in ("allowed", "refused", "refused"):
+        counted.metrics.count_review("Model", result)
+    assert counted.value("modelyard_admission_reviews_total", kind="Model", result="refused") == 2

@@ -7,8 +7,10 @@ import socket
 import sys
 import threading
 import uuid
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import urllib3
 from kubernetes import config as kubernetes_config
@@ -16,6 +18,10 @@ from kubernetes.client import ApiClient, Configuration
 from prometheus_client import CollectorRegistry, start_http_server
 
 from modelyard.domain.errors import ModelyardError
+from modelyard.operator.admission import judge
+from modelyard.operator.admission_look import AdmissionLook
+from modelyard.operator.admission_review import answer
+from modelyard.operator.admission_server import AdmissionServer
 from modelyard.operator.cluster_settings import ClusterSettings, read_settings
 from modelyard.operator.controller import Controller, Timing
 from modelyard.operator.discovery import Discovery
@@ -51,6 +57,11 @@ def main() -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     registry, client = CollectorRegistry(), connect()
     metrics = Metrics(registry)
+    try:
+        admission = build_admission(settings, client, metrics, arguments.admission_port, arguments.admission_certificates)
+    except ModelyardError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 1
     controller = build_controller(settings, client, metrics, arguments.gateway_url, Timing(resync_s=arguments.resync_s))
     running = Running(
         controller,
@@ -64,9 +75,13 @@ def main() -> int:
     start_http_server(arguments.metrics_port, registry=registry)
     health = HealthServer(arguments.health_port, {"/healthz": running.live, "/readyz": running.ready})
     health.start()
+    if admission is not None:
+        admission.start()
     running.start()
     signal.sigwait(SIGNALS)
     running.stop()
+    if admission is not None:
+        admission.stop()
     health.stop()
     return 1 if running.state == "failed" else 0
 
@@ -76,6 +91,20 @@ def build_leader(client: ApiClient, namespace: str | None) -> Leader | None:
     if namespace is None:
         return None
     return Leader(KubernetesLease(client, namespace), f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}")
+
+
+def build_admission(
+    settings: ClusterSettings, client: ApiClient, metrics: Metrics, port: int, certificates: Path | None
+) -> AdmissionServer | None:
+    """What judges resources before they are stored; None without certificates. Raises NotFoundError where the folder has none."""
+    if certificates is None:
+        return None
+    look = AdmissionLook(Api(client), settings)
+
+    def reply(review: Mapping[str, Any]) -> dict[str, Any]:
+        return answer(review, lambda request: judge(request, settings, look), metrics.count_review)
+
+    return AdmissionServer(port, certificates, reply)
 
 
 def connect() -> ApiClient:
@@ -112,6 +141,10 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--config", type=Path, required=True, metavar="FILE", help="settings (YAML), a mounted ConfigMap")
     parser.add_argument("--health-port", type=int, default=8080, metavar="PORT", help="/healthz and /readyz (default: 8080)")
     parser.add_argument("--metrics-port", type=int, default=9090, metavar="PORT", help="/metrics (default: 9090)")
+    parser.add_argument("--admission-port", type=int, default=8443, metavar="PORT", help="of the webhook, over HTTPS (default: 8443)")
+    parser.add_argument(
+        "--admission-certificates", type=Path, metavar="DIR", help="tls.crt and tls.key of the webhook; without it, there is none"
+    )
     parser.add_argument("--lease-namespace", metavar="NAME", help="keep a Lease there, so that several replicas may run")
     parser.add_argument(
         "--gateway-url", default=GATEWAY_URL, metavar="URL", help="where the gateway of {namespace} answers (default: %(default)s)"

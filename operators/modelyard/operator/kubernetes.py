@@ -81,6 +81,7 @@ KINDS = {
     "Pod": Kind("v1", "pods"),
     "Event": Kind("v1", "events"),
     "PersistentVolumeClaim": Kind("v1", "persistentvolumeclaims"),
+    "ResourceQuota": Kind("v1", "resourcequotas"),
     "ServiceAccount": Kind("v1", "serviceaccounts"),
     "NetworkPolicy": Kind("networking.k8s.io/v1", "networkpolicies"),
 }

@@ -57,6 +57,9 @@ class Metrics:
             ["kind", "namespace", "name", "result"],
             registry=registry,
         )
+        self._reviews = Counter(
+            "modelyard_admission_reviews", "Resources that were judged before they were stored.", ["kind", "result"], registry=registry
+        )
         self._seen: dict[Key, _Seen] = {}
 
     def watch_queue(self, depth: Callable[[], int]) -> None:
@@ -78,6 +81,10 @@ class Metrics:
     def count_error(self, kind: str) -> None:
         """Count a look that ended with a bug."""
         self._errors.labels(WORK.get(kind, kind)).inc()
+
+    def count_review(self, kind: str, result: str) -> None:
+        """Count a resource that was judged before it was stored: `allowed`, `warned`, `refused`, or `failed` with a bug."""
+        self._reviews.labels(kind, result).inc()
 
     def observe(self, key: Key, status: Any) -> None:
         """Take over the status of a resource. What a gate had said before the first look is not counted again."""
