@@ -122,3 +122,31 @@ def start(tmp_path: Path, ray_folder: str) -> Callable[[RunFolder], subprocess.P
             return subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
 
     return start
+
+
+RANKS = Path(__file__).with_name("ranks.py")
+
+
+def carry_out(folder: Path, world: int, plan: list[dict[str, Any]]) -> None:
+    """Carry out a plan with so many workers."""
+    (folder / "plan.json").write_text(json.dumps(plan))
+    environment = os.environ | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}  # noqa: TID251
+    environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0", "WORLD_SIZE": str(world)}
+    workers = [
+        subprocess.Popen(
+            [sys.executable, str(RANKS), str(rank), str(world), str(folder)],
+            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for rank in range(world)
+    ]
+    outputs = [worker.communicate(timeout=500)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0] * world, "\n".join(outputs)
+
+
+@pytest.fixture(scope="session")
+def run_ranks() -> Callable[[Path, int, list[dict[str, Any]]], None]:
+    """Carry out a plan with so many workers, without Ray."""
+    return carry_out

@@ -54,8 +54,10 @@ def test_too_few_rows_are_filled_up_with_nothing() -> None:
 def test_rows_are_padded_on_the_left_and_only_answers_are_targets() -> None:
     batch = collate([example(4, learned=2, first=10), example(2, learned=1, first=20)], pad_id=9)
     assert batch.input_ids.tolist() == [[10, 11, 12, 13], [9, 9, 20, 21]]
+    assert batch.attention_mask is not None
     assert batch.attention_mask.tolist() == [[1, 1, 1, 1], [0, 0, 1, 1]]
     assert batch.position_ids.tolist() == [[0, 1, 2, 3], [0, 0, 0, 1]]
+    assert batch.predict.tolist() == [1, 2]
     assert batch.targets.tolist() == [[12, 13], [IGNORED, 21]]
     assert batch.tokens == 6
     assert batch.to(torch.device("cpu")).targets.equal(batch.targets)

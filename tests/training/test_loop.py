@@ -1,9 +1,7 @@
 """The loop, the engine, the checkpoints and the adapters on a tiny model: one worker and two, every ZeRO stage."""
 
 import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,32 +18,13 @@ from modelyard.training.layout import CONFIG_FILE, WEIGHTS_FILE
 
 pytestmark = pytest.mark.slow
 
-RANKS = Path(__file__).with_name("ranks.py")
+RunRanks = Callable[[Path, int, list[dict[str, Any]]], None]
 STEPS = 8
 DROPOUT = {"rank": 4, "alpha": 8, "dropout": 0.2}
 
 
-def run_ranks(folder: Path, world: int, plan: list[dict[str, Any]]) -> None:
-    """Carry out a plan with so many workers."""
-    (folder / "plan.json").write_text(json.dumps(plan))
-    environment = os.environ | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}  # noqa: TID251
-    environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0", "WORLD_SIZE": str(world)}
-    workers = [
-        subprocess.Popen(
-            [sys.executable, str(RANKS), str(rank), str(world), str(folder)],
-            env=environment | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        for rank in range(world)
-    ]
-    outputs = [worker.communicate(timeout=500)[0] for worker in workers]
-    assert [worker.returncode for worker in workers] == [0] * world, "\n".join(outputs)
-
-
 @pytest.fixture(scope="module")
-def alone(yard: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def alone(yard: Any, run_ranks: RunRanks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of one worker."""
 
     def run(name: str, stage: int, **knobs: Any) -> dict[str, Any]:
@@ -59,7 +38,7 @@ def alone(yard: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def together(yard: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def together(yard: Any, run_ranks: RunRanks, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Runs of two workers."""
 
     def run(name: str, stage: int, adapter: dict[str, Any] | None = None, **knobs: Any) -> dict[str, Any]:

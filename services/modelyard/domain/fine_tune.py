@@ -1,21 +1,23 @@
 """How base weights are changed: the data, what is trained, how it is spread over workers. Knows no Ray and no DeepSpeed."""
 
+import re
 from typing import Literal, Self
 
-from pydantic import Field, NonNegativeFloat, model_validator
+from pydantic import Field, NonNegativeFloat, field_validator, model_validator
 
 from modelyard.domain.base import Spec
 from modelyard.domain.resource import MAX_URI
 
 
 class Dataset(Spec):
-    """Supervised rows, one JSON object a line."""
+    """Rows to learn from: conversations of which the answers are learned, or texts."""
 
     uri: str = Field(min_length=1, max_length=MAX_URI)
-    """Any fsspec URI, or a path relative to the manifest."""
-    format: Literal["auto", "chat", "alpaca", "prompt-completion"] = "auto"
-    """How a row is written: `chat` has `messages`, `alpaca` has `instruction`, `input` and `output`, `prompt-completion`
-    has `prompt` and `completion`; `auto` looks at the first row."""
+    """A file, a folder or a pattern with `*`; any fsspec URI, or a path relative to the manifest. JSON Lines, a JSON array,
+    CSV, TSV or Parquet."""
+    format: Literal["auto", "chat", "sharegpt", "alpaca", "prompt-completion", "text"] = "auto"
+    """How a row is written: `chat` has `messages`, `sharegpt` has `conversations`, `alpaca` has `instruction`, `input` and
+    `output`, `prompt-completion` has `prompt` and `completion`, `text` has `text`; `auto` looks at the first row."""
     validation_split: float = Field(default=0.1, ge=0.0, le=0.5)
     """The share of rows held out to measure validation loss."""
 
@@ -31,8 +33,27 @@ class Adapter(Spec):
     """The adapter's output is scaled by alpha / rank."""
     dropout: float = Field(default=0.0, ge=0.0, lt=1.0)
     """The share of the adapter's inputs that is zeroed while training."""
+    rank_stabilized: bool = False
+    """Scale by alpha / √rank instead (rsLoRA, Kalajdzievski 2023), so that a high rank learns as fast as a low one."""
+    weight_decomposed: bool = False
+    """Learn the length of each row of a weight apart from its direction (DoRA, Liu et al. 2024): learns more at a low rank,
+    takes longer a step."""
     target_modules: Literal["all-linear"] | list[str] = "all-linear"
     """The layers that get an adapter: `all-linear`, or a list of module names such as `q_proj`."""
+    target_pattern: str = Field(default="", max_length=512)
+    """A regular expression (RE2): of targetModules, only those whose whole name it matches get an adapter, such as
+    `model[.]layers[.][0-9][.]self_attn[.].*`; empty: all of them."""
+    modules_to_save: list[str] = Field(default=[], max_length=32)
+    """Modules that are trained whole beside the adapter and stored with it, such as `lm_head`."""
+
+    @field_validator("target_pattern")
+    @classmethod
+    def _pattern_compiles(cls, pattern: str) -> str:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"{pattern!r} is no regular expression: {error}; mend it, or list names in targetModules") from None
+        return pattern
 
 
 class DeepSpeed(Spec):
@@ -65,6 +86,9 @@ class Hyperparameters(Spec):
     """Rows per worker and forward pass."""
     max_length: int = Field(default=1024, ge=8)
     """Tokens; longer rows are cut at the end, and counted."""
+    packing: bool = False
+    """Whether the rows of a pass stand one behind the other in one sequence, each blind to the others, rather than
+    padded to one length: the same losses from fewer tokens. Sequences hold up to microBatchSize × maxLength tokens."""
     seed: int = 0
     """Of the shuffling, the initial adapter and dropout; the same seed repeats a run."""
     dtype: Literal["bfloat16", "float32"] = "bfloat16"

@@ -23,20 +23,22 @@ class Batch:
 
     input_ids: Tensor
     """[rows, tokens]"""
-    attention_mask: Tensor
-    """[rows, tokens]; 1 = real token"""
+    attention_mask: Tensor | None
+    """[rows, tokens]; 1 = real token. None where there is no padding and `position_ids` tell where each row begins."""
     position_ids: Tensor
     """[rows, tokens]"""
+    predict: Tensor
+    """[predicted]; the places whose next token is learned in at least one of the rows"""
     targets: Tensor
-    """[rows, longest answer]; the ids of the last tokens of each row, IGNORED where they are not learned"""
+    """[rows, predicted]; the id that follows each place, IGNORED where it is not learned"""
     tokens: int
     """Real tokens."""
 
     def to(self, device: torch.device) -> "Batch":
         """The same on another device."""
-        return Batch(
-            self.input_ids.to(device), self.attention_mask.to(device), self.position_ids.to(device), self.targets.to(device), self.tokens
-        )
+        mask = None if self.attention_mask is None else self.attention_mask.to(device)
+        positions, predict = self.position_ids.to(device), self.predict.to(device)
+        return Batch(self.input_ids.to(device), mask, positions, predict, self.targets.to(device), self.tokens)
 
 
 def rows_of_step(examples: Sequence[Example], batch_size: int, seed: int, step: int) -> list[Example]:
@@ -66,7 +68,14 @@ def deal(rows: Sequence[Example], world: int, micro: int) -> list[list[list[Exam
     like length share a pass, so little is padded.
     """
     short = -len(rows) % (world * micro)
-    by_length = sorted([*rows, *[NOTHING] * short], key=lambda row: len(row.ids), reverse=True)
+    return [
+        [hand[start : start + micro] for start in range(0, len(hand), micro)] for hand in deal_hands([*rows, *[NOTHING] * short], world)
+    ]
+
+
+def deal_hands(rows: Sequence[Example], world: int) -> list[list[Example]]:
+    """The rows of each worker, the longest first; their number is a multiple of that of the workers."""
+    by_length = sorted(rows, key=lambda row: len(row.ids), reverse=True)
     hands: list[list[Example]] = [[] for _ in range(world)]
     for start in range(0, len(by_length), world):
         turn = by_length[start : start + world]
@@ -74,19 +83,35 @@ def deal(rows: Sequence[Example], world: int, micro: int) -> list[list[list[Exam
         order = range(world) if (start // world) % 2 == 0 else reversed(range(world))
         for rank, row in zip(order, turn, strict=True):
             hands[rank].append(row)
-    return [[hand[start : start + micro] for start in range(0, len(hand), micro)] for hand in hands]
+    return hands
 
 
 def collate(rows: Sequence[Example], pad_id: int) -> Batch:
-    """Rows as tensors."""
-    length, answer = max(len(row.ids) for row in rows), max(1, *(row.learned for row in rows))
+    """Rows as tensors, one below the other."""
+    length = max(len(row.ids) for row in rows)
     ids = torch.full((len(rows), length), pad_id)
     mask = torch.zeros((len(rows), length), dtype=torch.long)
-    targets = torch.full((len(rows), answer), IGNORED)
+    targets = torch.full((len(rows), length), IGNORED)
     for index, row in enumerate(rows):
         ids[index, length - len(row.ids) :] = torch.tensor(row.ids)
         mask[index, length - len(row.ids) :] = 1
-        if row.learned:
-            targets[index, answer - row.learned :] = torch.tensor(row.ids[row.learn_from :])
+        targets[index, length - len(row.ids) :] = torch.tensor(targets_of(row))
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    return Batch(ids, mask, positions, targets, tokens=int(mask.sum()))
+    return Batch(ids, mask, positions, *choose_places(targets), tokens=int(mask.sum()))
+
+
+def targets_of(row: Example) -> list[int]:
+    """The id that each place of a row teaches, IGNORED where none is; nothing comes before the first token, so it teaches none."""
+    learn_from = max(1, min(row.learn_from, len(row.ids)))
+    return [IGNORED] * min(learn_from, len(row.ids)) + list(row.ids[learn_from:])
+
+
+def choose_places(targets: Tensor) -> tuple[Tensor, Tensor]:
+    """(places that predict, what they should predict), without those at which no row learns.
+
+    targets: [rows, tokens], as `targets_of` gives them. Returns [predicted] and [rows, predicted]; never empty.
+    """
+    columns = (targets != IGNORED).any(0).nonzero().flatten()
+    if not len(columns):
+        return torch.zeros(1, dtype=torch.long), torch.full((len(targets), 1), IGNORED)
+    return columns - 1, targets[:, columns]

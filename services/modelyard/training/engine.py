@@ -1,10 +1,12 @@
 """The DeepSpeed engine of one worker. Knows no dataset and no Ray; torch.distributed is there already."""
 
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import deepspeed
+import numpy
 import torch
 from deepspeed.ops import __compatible_ops__
 from peft import PeftModel
@@ -37,18 +39,18 @@ class AnswerLoss(nn.Module):
         super().__init__()
         self.model = model
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Sum over all learned tokens of a batch, float32, [] ."""
-        keep = batch.targets.shape[1] + 1
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Over all learned tokens of a batch: (the sum of their losses, float32, []; how many were guessed right, [])."""
         output = self.model(
             input_ids=batch.input_ids,
             attention_mask=batch.attention_mask,
             position_ids=batch.position_ids,
-            logits_to_keep=keep,
+            logits_to_keep=batch.predict,
             use_cache=False,
         )
-        logits = output.logits[:, -keep:-1].float()
-        return nn.functional.cross_entropy(logits.flatten(0, 1), batch.targets.flatten(), ignore_index=IGNORED, reduction="sum")
+        logits, targets = output.logits.flatten(0, 1).float(), batch.targets.flatten()
+        loss = nn.functional.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="sum")
+        return loss, (logits.detach().argmax(-1) == targets).sum()
 
 
 class Engine:
@@ -60,6 +62,7 @@ class Engine:
         resume_from: a folder with an adapter whose weights are taken instead of fresh ones.
         """
         self.fine_tune, self.place = fine_tune, place
+        self._norm: float | None = None
         dtype = getattr(torch, fine_tune.hyperparameters.dtype)
         model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
         self.model = add_adapter(model, fine_tune.adapter, fine_tune.hyperparameters.seed)
@@ -79,31 +82,49 @@ class Engine:
 
     def seed(self, step: int) -> None:
         """Make dropout a function of step and worker, so that no generator state has to be kept."""
-        torch.manual_seed((self.fine_tune.hyperparameters.seed * 1_000_003 + step) * 4099 + self.place.rank)
+        seed = (self.fine_tune.hyperparameters.seed * 1_000_003 + step) * 4099 + self.place.rank
+        torch.manual_seed(seed)
+        random.seed(seed)
+        numpy.random.seed(seed % 2**32)
 
-    def learn(self, batch: Batch, scale: float) -> Tensor:
-        """Add the gradient of one pass; returns its summed loss, []."""
-        loss: Tensor = self.deepspeed(batch.to(self.place.device))
-        self.deepspeed.backward(loss * scale)
-        return loss.detach()
+    def learn(self, batch: Batch, weight: float, *, last: bool) -> Tensor:
+        """Add the gradient of one pass; returns its summed loss and how many tokens it guessed right, [2].
+
+        weight: of each learned token in the sum over all passes and workers. last: whether this pass ends a step.
+        """
+        # As many passes as a step happens to need: packed rows take fewer than DeepSpeed was told.
+        self.deepspeed.set_gradient_accumulation_boundary(last)
+        loss, right = self.deepspeed(batch.to(self.place.device))
+        # DeepSpeed takes the mean over workers and over the passes that it was told of.
+        self.deepspeed.backward(loss * (weight * self.place.world * self.deepspeed.gradient_accumulation_steps()))
+        return torch.stack([loss.detach(), right.float()])
 
     def advance(self, learning_rate: float) -> None:
         """Count one pass; with the last of a step, clip the gradients and change the weights."""
         for group in self.deepspeed.optimizer.param_groups:
             group["lr"] = learning_rate
+        if self.deepspeed.optimizer is self.adam and self.deepspeed.is_gradient_accumulation_boundary():
+            # In float32 without ZeRO, DeepSpeed clips and tells nobody what it found.
+            gradients = [parameter.grad for group in self.adam.param_groups for parameter in group["params"]]
+            self._norm = float(nn.utils.get_total_norm([gradient for gradient in gradients if gradient is not None]))
         self.deepspeed.step()
+
+    def gradient_norm(self) -> float | None:
+        """Of the step that was taken last, over all trainable weights and before it was clipped; None where DeepSpeed has none."""
+        norm = self.deepspeed.get_global_grad_norm()
+        return self._norm if norm is None else float(norm)
 
     @torch.no_grad()
     def measure(self, batch: Batch) -> Tensor:
-        """The summed loss of one pass, without learning, []."""
+        """The summed loss of one pass and how many tokens it guessed right, without learning, [2]."""
         self.deepspeed.eval()
-        loss: Tensor = self.deepspeed(batch.to(self.place.device))
+        loss, right = self.deepspeed(batch.to(self.place.device))
         self.deepspeed.train()
-        return loss
+        return torch.stack([loss, right.float()])
 
     def sum(self, *values: Tensor | float) -> list[float]:
-        """Each value summed over all workers. A barrier."""
-        packed = torch.stack([torch.as_tensor(value, dtype=torch.float64, device=self.place.device) for value in values])
+        """Each number, in tensors of any shape, summed over all workers. A barrier."""
+        packed = torch.cat([torch.as_tensor(value, dtype=torch.float64, device=self.place.device).flatten() for value in values])
         torch.distributed.all_reduce(packed)
         return [float(value) for value in packed]
 
@@ -127,6 +148,25 @@ class Engine:
             weight.data.copy_(state[f"{index}.weight"])
             moments: dict[str, Any] = {name: state[f"{index}.{name}"].to(weight.device) for name in MOMENTS}
             self.adam.state[weight] = {"step": torch.tensor(float(step)), **moments}
+
+    @property
+    def shards_optimizer(self) -> bool:
+        """Whether each worker holds another part of the optimizer's state, or all hold the same."""
+        return self.fine_tune.deepspeed.zero_stage > 0
+
+    def cut_optimizer_state(self, shares: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        """This worker's share out of those of any number of workers, as `optimizer_state` gave them, up to ZeRO 2.
+
+        Those are parts of one vector, one behind the other, with zeros at its end that make all parts equally long.
+        """
+        state = {}
+        for index, weight in enumerate(self._masters()):
+            for name in ("weight", *MOMENTS):
+                whole = torch.cat([share[f"{index}.{name}"].flatten() for share in shares])
+                start, length = (self.place.rank * weight.numel() if self.shards_optimizer else 0), weight.numel()
+                part = whole[start : start + length]
+                state[f"{index}.{name}"] = nn.functional.pad(part, (0, length - len(part))).view(weight.shape)
+        return state
 
     def _masters(self) -> list[Tensor]:
         for name in MASTER_WEIGHTS:

@@ -21,6 +21,10 @@ class Point(BaseModel):
     """Mean over the learned tokens of the step."""
     learning_rate: float
     learned_tokens: int
+    accuracy: float | None = None
+    """The share of the learned tokens that were the likeliest ones."""
+    gradient_norm: float | None = None
+    """Before it was clipped; None where DeepSpeed does not tell."""
     tokens_per_second: float
     """Tokens read, over all workers."""
     seconds: float

@@ -3,19 +3,21 @@
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
 
 from modelyard.domain.errors import InvalidInputError
 from modelyard.domain.job import TrainJob
-from modelyard.training.batches import NOTHING, collate, deal, rows_of_step
+from modelyard.training.batches import NOTHING, Batch, collate, deal, rows_of_step
 from modelyard.training.checkpoints import restore_optimizer
 from modelyard.training.engine import Engine, Place
 from modelyard.training.examples import Examples
 from modelyard.training.history import History, Point, read_history
+from modelyard.training.packing import join, pack, require_packable
 from modelyard.training.schedule import count_steps, learning_rate
+from modelyard.training.tokens import Example
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +31,8 @@ class Loop:
         self.examples, self.pad_id, self.place = examples, pad_id, place
         self.history = History(total_steps=count_steps(self.knobs, len(examples.train)), rows=examples.counts())
         self.engine = Engine(base, spec.fine_tune, place, checkpoint)
+        if self.knobs.packing:
+            require_packable(self.engine.model.config)
         if checkpoint is not None:
             self.history = read_history(checkpoint)
             restore_optimizer(checkpoint, self.engine, self.history.step)
@@ -57,16 +61,15 @@ class Loop:
         started = time.perf_counter()
         rows = rows_of_step(self.examples.train, self.knobs.batch_size, self.knobs.seed, step)
         learned = sum(row.learned for row in rows)
-        passes = deal(rows, self.place.world, self.knobs.micro_batch_size)[self.place.rank]
+        passes = self._passes(rows)
         rate = learning_rate(self.knobs, step, self.history.total_steps)
         self.engine.seed(step)
-        # DeepSpeed takes the mean over workers and passes; this makes it the mean over learned tokens.
-        scale = self.place.world * len(passes) / learned
-        summed = torch.zeros((), device=self.place.device)
+        summed = torch.zeros(2, device=self.place.device)
         for index, micro in enumerate(passes, start=1):
-            summed += self.engine.learn(collate(micro, self.pad_id), scale)
-            if index == len(passes):
-                (total,) = self.engine.sum(summed)
+            last = index == len(passes)
+            summed += self.engine.learn(micro, 1 / learned, last=last)
+            if last:
+                total, right = self.engine.sum(summed)
                 self._require_number(total, step)
             self.engine.advance(rate)
         seconds = time.perf_counter() - started
@@ -75,9 +78,20 @@ class Loop:
             loss=total / learned,
             learning_rate=rate,
             learned_tokens=learned,
+            accuracy=right / learned,
+            gradient_norm=self.engine.gradient_norm(),
             tokens_per_second=sum(len(row.ids) for row in rows) / seconds,
             seconds=seconds,
         )
+
+    def _passes(self, rows: Sequence[Example]) -> list[Batch]:
+        """This worker's part of rows; all workers have as many passes."""
+        if self.knobs.packing:
+            shares = pack(rows, self.place.world, self.knobs.micro_batch_size * self.knobs.max_length)
+        else:
+            shares = deal(rows, self.place.world, self.knobs.micro_batch_size)
+        real = [[row for row in share if row is not NOTHING] or [NOTHING] for share in shares[self.place.rank]]
+        return [join(share) if self.knobs.packing else collate(share, self.pad_id) for share in real]
 
     def _require_number(self, total: float, step: int) -> None:
         if not math.isfinite(total):
@@ -89,10 +103,9 @@ class Loop:
     def _validate(self) -> float:
         """The mean loss over the learned tokens of the validation rows."""
         rows = self.examples.validation
-        passes = deal(rows, self.place.world, self.knobs.micro_batch_size)[self.place.rank]
-        summed = torch.zeros((), device=self.place.device)
+        passes = self._passes(rows)
+        summed = torch.zeros(2, device=self.place.device)
         for micro in passes:
-            real = [row for row in micro if row is not NOTHING] or [NOTHING]
-            summed += self.engine.measure(collate(real, self.pad_id))
-        (total,) = self.engine.sum(summed)
+            summed += self.engine.measure(micro)
+        total, _ = self.engine.sum(summed)
         return total / sum(row.learned for row in rows)
