@@ -54,6 +54,25 @@ def test_all_names_the_kinds(run: Callable[..., Result], store: ResourceStore, w
     assert first == ["NAME", "model/bot", "NAME", "modelversion/bot-0123456789"]
 
 
+@pytest.mark.parametrize(
+    ("words", "names"),
+    [
+        pytest.param(["mv,models"], ["modelversion/bot-0123456789", "model/bot"], id="in the order asked for"),
+        pytest.param(["models,mdl,Model"], ["bot"], id="a kind said twice is listed once"),
+        pytest.param(["models,kb"], ["model/bot"], id="a kind without resources is left out"),
+        pytest.param(["kb,all"], ["model/bot", "modelversion/bot-0123456789"], id="all beside a kind"),
+    ],
+)
+def test_several_kinds_at_once(run: Callable[..., Result], store: ResourceStore, world, words: list[str], names: list[str]) -> None:
+    world.add_version(store, world.add_model(store))
+    assert [row[0] for row in rows(run("get", *words).output) if row and row[0] != "NAME"] == names
+
+
+def test_a_name_is_looked_for_in_each_kind(run: Callable[..., Result], store: ResourceStore, world) -> None:
+    world.add_version(store, world.add_model(store, "bot-0123456789"))
+    assert run("get", "mv,models", "bot-0123456789", "-o", "name").output == "model/bot-0123456789\nmodelversion/bot-0123456789\n"
+
+
 def test_all_namespaces_are_told_apart(run: Callable[..., Result], store: ResourceStore, world) -> None:
     world.add_model(store)
     world.add_model(store, namespace="team")
@@ -75,10 +94,18 @@ def test_what_get_prints_can_be_applied(run: Callable[..., Result], store: Resou
     assert run("apply", "-f", "-", input=run("get", "models", "-o", "yaml").output).output == "model/bot unchanged\n"
 
 
-def test_nothing_is_said_beside_the_output(run: Callable[..., Result], store: ResourceStore) -> None:
-    result = run("get", "models")
+@pytest.mark.parametrize(
+    ("kinds", "told"),
+    [
+        pytest.param("models", "models", id="one kind"),
+        pytest.param("models,kb", "models or knowledgebases", id="two kinds"),
+        pytest.param("all", "resources", id="all kinds"),
+    ],
+)
+def test_nothing_is_said_beside_the_output(run: Callable[..., Result], store: ResourceStore, kinds: str, told: str) -> None:
+    result = run("get", kinds)
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == "no models in namespace 'default'; make one with `modelyard apply -f FILE`\n"
+    assert result.stderr == f"no {told} in namespace 'default'; make one with `modelyard apply -f FILE`\n"
 
 
 @pytest.mark.parametrize(
@@ -89,6 +116,16 @@ def test_nothing_is_said_beside_the_output(run: Callable[..., Result], store: Re
             "'modle' is not a kind of resource; did you mean model? "
             "there are model (mdl), modelversion (mv), evaluation (eval), knowledgebase (kb)",
             id="a mistyped kind",
+        ),
+        pytest.param(
+            ["models,"],
+            "'' is not a kind of resource; there are model (mdl), modelversion (mv), evaluation (eval), knowledgebase (kb)",
+            id="a comma too many",
+        ),
+        pytest.param(
+            ["models,kb", "bot"],
+            "there is no KnowledgeBase 'bot' in namespace 'default'; there is none at all; make one with `modelyard apply -f FILE`",
+            id="a name that not every kind has",
         ),
         pytest.param(
             ["model", "bott"], "there is no Model 'bott' in namespace 'default'; did you mean bot? there is bot", id="a mistyped name"

@@ -23,6 +23,7 @@ def complete(world) -> Callable[[str], list[str]]:
     ("line", "offered"),
     [
         pytest.param("get mod", ["model", "modelversion"], id="a kind"),
+        pytest.param("get model,k", ["model,knowledgebase"], id="a kind behind a comma"),
         pytest.param("get model ", ["bot", "other"], id="a name after its kind"),
         pytest.param("describe model/b", ["model/bot"], id="a name behind a slash"),
         pytest.param("chat o", ["other"], id="a model to talk to"),

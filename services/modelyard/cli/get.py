@@ -10,7 +10,7 @@ import typer
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from modelyard.cli.kinds import ALL, label_of, parse_keys, parse_kind, words_of
+from modelyard.cli.kinds import label_of, parse_keys, parse_kinds, words_of
 from modelyard.cli.options import Namespace, Watch, Words, examples
 from modelyard.cli.session import Session, session_of
 from modelyard.cli.tables import View, build_table
@@ -31,7 +31,9 @@ class Format(StrEnum):
     NAME = "name"
 
 
-@app.command(epilog=examples("get models", "get all -A", "get mv -o wide", "get model/support-bot -o yaml", "get models --watch"))
+@app.command(
+    epilog=examples("get models", "get models,kb", "get all -A", "get mv -o wide", "get model/support-bot -o yaml", "get models --watch")
+)
 def get(
     context: typer.Context,
     words: Words,
@@ -40,7 +42,7 @@ def get(
     all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Look in every namespace.")] = False,
     namespace: Namespace = "default",
 ) -> None:
-    """List resources: models (mdl), modelversions (mv), evaluations (eval), knowledgebases (kb), or all of them."""
+    """List resources: models (mdl), modelversions (mv), evaluations (eval), knowledgebases (kb), some of these, or all."""
     from rich.live import Live
 
     session = session_of(context)
@@ -64,9 +66,8 @@ class _Query:
     def find(self) -> list[Resource]:
         """The resources, by kind. Raises NotFoundError for a name that there is not."""
         store = self.session.store
-        if len(self.words) == 1 and "/" not in self.words[0]:
-            kind = None if self.words[0].lower() == ALL else parse_kind(self.words[0])
-            return store.list(kind, self.namespace)
+        if not self._names_some:
+            return [resource for kind in self._kinds for resource in store.list(kind, self.namespace)]
         found = [store.get(*key) for key in parse_keys(self.words, self.namespace or "default")]
         return sorted(found, key=lambda resource: resource.kind)
 
@@ -81,8 +82,7 @@ class _Query:
             for resource in resources:
                 self.session.say(label_of(resource))
         else:
-            single = len(self.words) > 1 or "/" in self.words[0]
-            self.session.say(_serialize(resources, self.output, single=single and len(resources) == 1))
+            self.session.say(_serialize(resources, self.output, single=self._names_some and len(resources) == 1))
 
     def render(self, resources: list[Resource]) -> RenderableType:
         """One table for each kind."""
@@ -98,13 +98,22 @@ class _Query:
                 view,
                 wide=self.output == Format.WIDE,
                 namespaces=self.namespace is None,
-                prefixed=len(kinds) > 1 or self.words[0].lower() == ALL,
+                prefixed=len(kinds) > 1 or (not self._names_some and len(self._kinds) > 1),
             )
             tables += [table, Text("")]
         return Group(*tables[:-1])
 
+    @property
+    def _names_some(self) -> bool:
+        """Whether resources are named, rather than all of some kinds asked for."""
+        return len(self.words) > 1 or "/" in self.words[0]
+
+    @property
+    def _kinds(self) -> tuple[str, ...]:
+        return parse_kinds(self.words[0])
+
     def _nothing(self) -> str:
-        plural = "resources" if self.words[0].lower() == ALL else words_of(parse_kind(self.words[0]))[1]
+        plural = "resources" if len(self._kinds) > 2 else " or ".join(words_of(kind)[1] for kind in self._kinds)
         where = "" if self.namespace is None else f" in namespace {self.namespace!r}"
         return f"no {plural}{where}; make one with `modelyard apply -f FILE`"
 

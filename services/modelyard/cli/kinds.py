@@ -31,16 +31,22 @@ def parse_kind(word: str) -> str:
     raise InvalidInputError(f"{word!r} is not a kind of resource", f"{suggest(word, every)}there are {known}")
 
 
+def parse_kinds(word: str) -> tuple[str, ...]:
+    """The kinds of `KIND,KIND` in this order, each once, or of `all`. Raises InvalidInputError."""
+    parts = word.lower().split(",")
+    kinds = [kind for part in parts for kind in (sorted(WORDS) if part == ALL else [parse_kind(part)])]
+    return tuple(dict.fromkeys(kinds))
+
+
 def parse_keys(words: Sequence[str], namespace: str) -> list[Key]:
-    """The resources named by `KIND NAME…` or `KIND/NAME…`. Raises InvalidInputError."""
+    """The resources named by `KIND NAME…` or `KIND/NAME…`; `KIND,KIND NAME` is one of each kind. Raises InvalidInputError."""
     if any("/" in word for word in words):
         return [_parse_key(word, namespace) for word in words]
-    kind, *names = words
+    word, *names = words
+    kinds = list(dict.fromkeys(parse_kind(part) for part in word.split(",")))
     if not names:
-        raise InvalidInputError(
-            f"{kind} has no name", f"name one: {words_of(parse_kind(kind))[0]}/NAME (`modelyard get {kind}` lists them)"
-        )
-    return [(parse_kind(kind), namespace, name) for name in names]
+        raise InvalidInputError(f"{word} has no name", f"name one: {words_of(kinds[0])[0]}/NAME (`modelyard get {word}` lists them)")
+    return [(kind, namespace, name) for kind in kinds for name in names]
 
 
 def parse_key(words: Sequence[str], namespace: str) -> Key:

@@ -16,14 +16,15 @@ def examples(*commands: str) -> str:
 
 
 def complete_words(context: typer.Context, args: list[str], incomplete: str) -> list[str]:
-    """Shell completion of `KIND NAME` and `KIND/NAME`."""
+    """Shell completion of `KIND NAME`, `KIND/NAME` and `KIND,KIND`."""
     kind, slash, _ = incomplete.partition("/")
     given = context.params.get("words") or []
     if slash:
         return [f"{kind}/{name}" for name in _names(context, kind) if f"{kind}/{name}".startswith(incomplete)]
     if given:
         return [name for name in _names(context, given[0]) if name.startswith(incomplete)]
-    return [word for word in (*KIND_WORDS, ALL) if word.startswith(incomplete)]
+    others, comma, last = incomplete.rpartition(",")
+    return [f"{others}{comma}{word}" for word in (*KIND_WORDS, ALL) if word.startswith(last)]
 
 
 def complete_models(context: typer.Context, args: list[str], incomplete: str) -> list[str]:
