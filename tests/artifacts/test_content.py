@@ -7,7 +7,7 @@ import fsspec
 import pytest
 
 from modelyard.artifacts import content
-from modelyard.artifacts.content import content_digest, folder_digest
+from modelyard.artifacts.content import content_digest, folder_digest, list_inputs
 from modelyard.domain.errors import NotFoundError
 
 ROWS = sha256(b"rows").hexdigest()
@@ -97,9 +97,30 @@ def test_a_file_may_stand_for_a_folder(documents: Path) -> None:
 def test_what_is_missing_is_named(documents: Path) -> None:
     with pytest.raises(NotFoundError, match=r"rows\.jsonl does not exist; correct the path"):
         content_digest(str(documents / "rows.jsonl"))
-    with pytest.raises(NotFoundError, match="docs is a folder, not a file; name a file in it"):
+    with pytest.raises(NotFoundError, match=r"docs has no file of rows \(\*.jsonl, .*\); correct the URI or put the files there"):
         content_digest(str(documents))
+    with pytest.raises(NotFoundError, match=r"docs has no file that matches \*\*/\*.csv; correct the URI"):
+        content_digest(f"{documents}/**/*.csv")
     with pytest.raises(NotFoundError, match="none does not exist; correct the path"):
         folder_digest(str(documents / "none"), ["*"])
     with pytest.raises(NotFoundError, match=r"docs has no file that matches \*\.pdf; correct the URI or its `include`"):
         folder_digest(str(documents), ["*.pdf"])
+
+
+def test_a_folder_of_rows_is_the_digest_of_its_row_files_and_of_no_others(documents: Path) -> None:
+    (documents / "b.jsonl").write_text("{}")
+    (documents / "more").mkdir()
+    (documents / "more" / "a.csv").write_text("text\n")
+    uris = [str(documents / name) for name in ("b.jsonl", "more/a.csv")]
+    assert content_digest(str(documents)) == folder_digest(str(documents), ["*.jsonl", "more/*"])
+    assert list_inputs(str(documents)) == uris
+    assert list_inputs(documents.as_uri()) == [Path(uri).as_uri() for uri in uris]
+
+
+def test_a_pattern_stands_for_the_files_that_match(documents: Path) -> None:
+    for name in ("1.jsonl", "2.jsonl", "other.jsonl"):
+        (documents / name).write_text(name)
+    pattern = f"{documents}/*.jsonl"
+    assert content_digest(pattern) == folder_digest(str(documents), ["*.jsonl"])
+    assert list_inputs(pattern) == [str(documents / name) for name in ("1.jsonl", "2.jsonl", "other.jsonl")]
+    assert list_inputs(str(documents / "1.jsonl")) == [str(documents / "1.jsonl")]

@@ -17,19 +17,46 @@ from modelyard.domain.errors import NotFoundError
 
 BLOCK_BYTES = 1 << 20
 CACHED_FILES = 100_000
+ROW_FILES = [
+    f"**/*.{kind}{packed}" for kind in ("jsonl", "ndjson", "json", "csv", "tsv", "parquet") for packed in ("", ".gz", ".xz", ".zst")
+]
+"""The files of a folder that hold rows."""
 
 
 def content_digest(uri: str) -> str:
-    """sha256 (64 hex digits) of the bytes of a file.
+    """sha256 (64 hex digits) of the bytes of a file; of a folder or a pattern with `*`: the `folder_digest` of its row files.
 
     Raises NotFoundError if there is no such file, InvalidInputError for a missing driver, UnavailableError for missing rights.
     """
     filesystem, path = filesystem_of(uri)
     with open_storage(uri, filesystem):
-        entry = filesystem.info(path)
-        if entry["type"] == "directory":
-            raise NotFoundError(f"{uri} is a folder, not a file", "name a file in it")
-        return _digest(filesystem, entry)
+        if "*" not in path and (entry := filesystem.info(path))["type"] != "directory":
+            return _digest(filesystem, entry)
+        return digest_of([[name, _digest(filesystem, entry)] for name, entry in _list_rows(uri)])
+
+
+def list_inputs(uri: str) -> list[str]:
+    """The URIs of the files that `content_digest` looks at, in order of their paths; a file stands for itself, there or not."""
+    filesystem, path = filesystem_of(uri)
+    with open_storage(uri, filesystem):
+        if "*" not in path and not filesystem.isdir(path):
+            return [uri]
+        entries = _list_rows(uri)
+        return [entry["name"] if "://" not in uri else filesystem.unstrip_protocol(entry["name"]) for _, entry in entries]
+
+
+def _list_rows(uri: str) -> list[tuple[str, dict[str, Any]]]:
+    """(relative path, entry), by path, of a folder's or a pattern's files."""
+    root, pattern = uri, ""
+    if "*" in uri:
+        root = uri[: uri.index("*")].rpartition("/")[0] or ("/" if uri.startswith("/") else ".")
+        pattern = uri[len(root) :].lstrip("/") if uri.startswith(root) else uri
+    filesystem, path = filesystem_of(root)
+    entries = list_matches(filesystem, path, [pattern] if pattern else ROW_FILES)
+    if not entries:
+        wanted = f"that matches {pattern}" if pattern else "of rows (*.jsonl, *.json, *.csv, *.tsv, *.parquet)"
+        raise NotFoundError(f"{root} has no file {wanted}", "correct the URI or put the files there")
+    return sorted(entries.items())
 
 
 def folder_digest(uri: str, include: Sequence[str]) -> str:

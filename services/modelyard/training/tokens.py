@@ -1,9 +1,7 @@
 """Turn conversations into token ids, and mark the ones that are learned: the answer and the token that ends it."""
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from jinja2 import TemplateError
@@ -57,11 +55,11 @@ def encode(tokenizer: PreTrainedTokenizerBase, conversation: Conversation, max_l
     ids = _tokenize(tokenizer, whole)
     learn_from = _shared(ids, _tokenize(tokenizer, question))
     ids = _end_turn(tokenizer, ids, learn_from)
-    return Example(tuple(ids[:max_length]), learn_from, _digest(conversation), truncated=len(ids) > max_length)
+    return Example(tuple(ids[:max_length]), learn_from, conversation.digest, truncated=len(ids) > max_length)
 
 
 def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, invite: bool) -> str:
-    turns = [asdict(message) for message in messages]
+    turns = [message.turn() for message in messages]
     return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=invite))
 
 
@@ -85,8 +83,3 @@ def _end_turn(tokenizer: PreTrainedTokenizerBase, ids: list[int], learn_from: in
         return ids[: ends[-1] + 1]
     # Without an end the model would never learn to stop.
     return ids if tokenizer.eos_token_id is None else [*ids, tokenizer.eos_token_id]
-
-
-def _digest(conversation: Conversation) -> str:
-    turns = [asdict(message) for message in conversation.messages]
-    return hashlib.sha256(json.dumps(turns, sort_keys=True).encode()).hexdigest()
