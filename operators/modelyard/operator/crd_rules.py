@@ -39,6 +39,14 @@ SUITE_RULES = (
 )
 
 RULES: Mapping[str, Sequence[Rule]] = {
+    "Adapter": (
+        Rule(
+            # Trying a text that is no regular expression is an error, and an error is a refusal that quotes it.
+            rule="''.matches(self.targetPattern) in [true, false]",
+            text="targetPattern is no regular expression; mend it, or list names in targetModules",
+            validator="_pattern_compiles",
+        ),
+    ),
     "FineTune": (
         Rule(
             # A factor below 1 is refused by its own bound; dividing by it would add a second complaint.
