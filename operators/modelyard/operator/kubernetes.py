@@ -56,6 +56,10 @@ REFUSED = {
 """Answers to a write that will be the same next time, and what helps."""
 
 
+OTHER_UID = "UID in precondition"
+"""What the API server says where the object of a name is not the one that is meant."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """Where the objects of a kind are in the API."""
@@ -151,7 +155,7 @@ class Api:
         body: Document = {"propagationPolicy": "Background"}
         if uid:
             body["preconditions"] = {"uid": uid}
-        self._call("DELETE", KINDS[kind].path(namespace, name), body=body, missing_ok=True, exists_ok=bool(uid))
+        self._call("DELETE", KINDS[kind].path(namespace, name), body=body, missing_ok=True)
 
     def log_tail(self, namespace: str, pod: str, container: str, lines: int = 20) -> str:
         """The last lines of a container's log, of the run before if that one ended; empty where there is none."""
@@ -179,7 +183,8 @@ class Api:
         try:
             text = self._send(method, path, query or [], body, content_type)
         except _Refusal as refusal:
-            if (refusal.status == 404 and missing_ok) or (refusal.status == 409 and exists_ok):
+            # A conflict of any other kind leaves undone what was asked.
+            if (refusal.is_missing and missing_ok) or (refusal.reason == "AlreadyExists" and exists_ok):
                 return None
             if method != "GET" and refusal.status in REFUSED:
                 raise RefusedError(f"the API server refuses {path}: {refusal.message}", REFUSED[refusal.status]) from None
@@ -202,16 +207,22 @@ class Api:
         except (urllib3.exceptions.HTTPError, ApiException, OSError) as error:
             raise RetryLaterError(f"{method} {path}: {type(error).__name__}") from error
         if not 200 <= response.status <= 299:
-            raise _Refusal(response.status, _message(text) or str(response.reason), _pause_s(response.headers.get("Retry-After")))
+            raise _Refusal(response.status, _status(text), _pause_s(response.headers.get("Retry-After")))
         return text
 
 
 class _Refusal(Exception):
     """An answer that is not 2xx."""
 
-    def __init__(self, status: int, message: str, after_s: float) -> None:
-        super().__init__(message)
-        self.status, self.message, self.after_s = status, message, after_s
+    def __init__(self, status: int, told: Document, after_s: float) -> None:
+        self.message, self.reason = str(told.get("message") or f"status {status}"), told.get("reason")
+        super().__init__(self.message)
+        self.status, self.after_s = status, after_s
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the object is not there, or one of another uid is."""
+        return self.status == 404 or (self.status == 409 and OTHER_UID in self.message)
 
 
 def _items(kind: str, answer: Document) -> list[Document]:
@@ -223,8 +234,10 @@ def _pause_s(retry_after: str | None) -> float:
     return float(retry_after) if retry_after and retry_after.isdecimal() else 0.0
 
 
-def _message(text: str) -> str:
+def _status(text: str) -> Document:
+    """The Status document of an answer that is not 2xx; empty where something before the API server answered."""
     try:
-        return str(json.loads(text)["message"])
-    except (TypeError, ValueError, KeyError):
-        return ""
+        told = json.loads(text)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
