@@ -11,6 +11,8 @@ KB = HEAD + "kind: KnowledgeBase\nmetadata: {name: docs}\nspec:\n"
 DOCS = KB + "  sources: [{uri: docs}]\n"
 EVALUATION = HEAD + "kind: Evaluation\nmetadata: {name: ev}\nspec:\n"
 ASKED = EVALUATION + "  model: bot\n  suites: [{name: t, uri: t.jsonl}]\n"
+SCHEDULED = ASKED + "  schedule: "
+FIELDS = "MINUTE HOUR DAY MONTH WEEKDAY"
 
 
 @dataclass(frozen=True)
@@ -263,4 +265,32 @@ BAD = (
         ROLLOUT + "{steps: [10], abortIf: [{metric: happiness, above: 0.1}]}\n",
         ("spec.serving.rollout.abortIf[0].metric", "happiness", "error_rate"),
     ),
+    # Schedules
+    Bad("a time of four fields", SCHEDULED + "{cron: 0 6 * *}\n", ("spec.schedule.cron", "'0 6 * *'", FIELDS, "*/15 * * * *")),
+    Bad("a time of six fields", SCHEDULED + "{cron: 0 0 6 * * *}\n", ("spec.schedule.cron", "'0 0 6 * * *'", FIELDS)),
+    Bad("a time in words", SCHEDULED + "{cron: every day}\n", ("spec.schedule.cron", "'every day'", FIELDS, "@daily")),
+    Bad("the sixtieth minute", SCHEDULED + "{cron: 60 * * * *}\n", ("spec.schedule.cron", "'60 * * * *'", FIELDS)),
+    Bad("the eighth day of the week", DOCS + "  refresh: {cron: 0 6 * * 8}\n", ("spec.refresh.cron", "'0 6 * * 8'", FIELDS)),
+    Bad("a step of nought", DOCS + "  refresh: {cron: '*/0 * * * *'}\n", ("spec.refresh.cron", "'*/0 * * * *'", FIELDS)),
+    Bad("hours over midnight", SCHEDULED + "{cron: 0 22-2 * * *}\n", ("spec.schedule", "22-2 runs backwards; write two parts, such as")),
+    Bad("a range over the weekend", SCHEDULED + "{cron: 0 6 * * Fri-Mon}\n", ("spec.schedule", "Fri-Mon runs backwards; write two parts")),
+    Bad(
+        "the 31st of February",
+        SCHEDULED + "{cron: 0 0 31 2 *}\n",
+        ("spec.schedule", "'0 0 31 2 *' never comes; choose a day that one of its months has"),
+    ),
+    Bad(
+        "the 31st of shorter months",
+        DOCS + "  refresh: {cron: '0 0 31 APR,Jun *'}\n",
+        ("spec.refresh", "'0 0 31 APR,Jun *' never comes; choose a day"),
+    ),
+    Bad("no time", SCHEDULED + "{timeZone: UTC}\n", ("spec.schedule.cron",), ("Required value",)),
+    Bad(
+        "a zone of another planet",
+        SCHEDULED + "{cron: '@daily', timeZone: Mars/Olympus}\n",
+        ("spec.schedule", "unknown time zone Mars/Olympus"),
+    ),
+    Bad("a zone that differs by machine", SCHEDULED + "{cron: '@daily', timeZone: Local}\n", ("unknown time zone Local", "Europe/Berlin")),
+    Bad("an offset", SCHEDULED + "{cron: '@daily', timeZone: '+02:00'}\n", ("spec.schedule.timeZone", "'+02:00'", "IANA name such as")),
+    Bad("a mistyped choice to retrain", MODEL + "  retrain: always\n", ("spec.retrain", "always", "never", "on-change")),
 )

@@ -30,6 +30,10 @@ GOOD = (
     pytest.param(MODEL.replace("name: bot", "name: " + "b" * 63), id="the longest name"),
     pytest.param(ASKED, id="an evaluation"),
     pytest.param(DOCS + "  chunking: {maxTokens: 17, overlapTokens: 8}\n", id="a knowledge base"),
+    pytest.param(ASKED + "  schedule: {cron: '30 6 * * MON-FRI', timeZone: Europe/Berlin}\n", id="an evaluation on workdays"),
+    pytest.param(ASKED + "  schedule: {cron: '5,35 8-18/2 */3 jan-mar,12 *'}\n", id="all that a cron text may have"),
+    pytest.param(DOCS + "  refresh: {cron: '@hourly'}\n", id="a knowledge base that is refreshed"),
+    pytest.param(TUNED + "  retrain: on-change\n", id="a model that trains by itself"),
     *(pytest.param(path.read_text(encoding="utf-8"), id=f"the example {path.parent.name}/{path.name}") for path in EXAMPLES),
 )
 

@@ -42,6 +42,7 @@ AGE = Column("Age", ".metadata.creationTimestamp", "date")
 ETA = Column("ETA(s)", ".status.progress.etaSeconds", "integer", wide=True)
 JOB = Column("Job", ".status.job", wide=True)
 MESSAGE = _condition("Ready", "message", "Message", wide=True)
+LAST = Column("Last", ".status.lastScheduleTime", "date")
 
 LISTINGS: Mapping[str, Listing] = {
     "Model": Listing(
@@ -55,6 +56,7 @@ LISTINGS: Mapping[str, Listing] = {
             Column("Served", ".status.servedNames"),
             AGE,
             Column("Active", ".status.activeVersion", wide=True),
+            Column("Suspend", ".spec.suspend", "boolean", wide=True),
             ETA,
             JOB,
             MESSAGE,
@@ -83,6 +85,8 @@ LISTINGS: Mapping[str, Listing] = {
             DONE,
             _condition("Scored", "message", "Scores"),
             Column("Passed", ".status.verdict.passed", "boolean"),
+            Column("Schedule", ".spec.schedule.cron"),
+            LAST,
             AGE,
             Column("Target", ".status.target", wide=True),
             ETA,
@@ -98,6 +102,8 @@ LISTINGS: Mapping[str, Listing] = {
             DONE,
             Column("Documents", ".status.documents", "integer"),
             Column("Chunks", ".status.chunks", "integer"),
+            Column("Refresh", ".spec.refresh.cron"),
+            LAST,
             AGE,
             Column("Collection", ".status.collection", wide=True),
             ETA,

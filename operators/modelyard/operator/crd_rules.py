@@ -6,6 +6,7 @@
 from collections.abc import Mapping, Sequence
 
 from modelyard.domain.figures import BOUNDS_S
+from modelyard.domain.schedule import BACKWARDS_REMEDY, MONTHS, NEVER_PATTERN, NEVER_REMEDY, WEEKDAYS, ZONE_REMEDY
 from modelyard.operator.structural import Rule
 
 LONGEST_S = f"{BOUNDS_S[-1]:.1f}"
@@ -22,6 +23,15 @@ ITS_SUITE_IS_THERE = "self.suites.exists(s, s.name == g.metric.split('.')[0])"
 SUITES_OF_TWICE = "self.suites.filter(s, self.suites.filter(t, t.name == s.name).size() > 1)"
 BARS_ON_BASE = "self.evaluation.gate.filter(g, has(g.betterThan) && g.betterThan == 'base')"
 RULES_OF_TWICE = "self.abortIf.filter(a, self.abortIf.filter(b, b.metric == a.metric).size() > 1)"
+
+NAMES_IN_ORDER = f"'{' '.join((*MONTHS, *WEEKDAYS))}'"
+FROM, TO = (f"p.split('/')[0].split('-')[{end}]" for end in (0, 1))
+BACKWARDS = (
+    "self.cron.replace(' ', ',').split(',').filter(p,"
+    f" p.matches('^[0-9]{{1,4}}-[0-9]{{1,4}}(/|$)') ? int({FROM}) > int({TO}) : p.matches('^[A-Za-z]+-[A-Za-z]+(/|$)')"
+    f" && {NAMES_IN_ORDER}.indexOf({FROM}.upperAscii()) > {NAMES_IN_ORDER}.indexOf({TO}.upperAscii()))"
+)
+"""The ranges of a cron text that end before they begin."""
 
 SUITE_RULES = (
     Rule(
@@ -133,6 +143,27 @@ RULES: Mapping[str, Sequence[Rule]] = {
             text="{} has {} rules; keep the one with the lowest `above`",
             values=(f"{RULES_OF_TWICE}[0].metric", f"self.abortIf.filter(a, a.metric == {RULES_OF_TWICE}[0].metric).size()"),
             validator="_one_rule_a_metric",
+        ),
+    ),
+    "Schedule": (
+        Rule(
+            rule=f"{BACKWARDS}.size() == 0",
+            text=f"{{}} runs backwards; {BACKWARDS_REMEDY}",
+            values=(f"{BACKWARDS}[0]",),
+            validator="_comes",
+        ),
+        Rule(
+            rule=f"!self.cron.matches('{NEVER_PATTERN}')",
+            text=f"'{{}}' never comes; {NEVER_REMEDY}",
+            values=("self.cron",),
+            validator="_comes",
+        ),
+        Rule(
+            # A zone that it does not know ends the rule with an error, which names the zone.
+            rule="self.timeZone != 'Local' && timestamp('2026-01-01T00:00:00Z').getHours(self.timeZone) >= 0",
+            text=f"unknown time zone {{}}; {ZONE_REMEDY}",
+            values=("self.timeZone",),
+            validator="_is_known",
         ),
     ),
 }

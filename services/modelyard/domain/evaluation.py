@@ -7,6 +7,7 @@ from pydantic import Field, NonNegativeInt, model_validator
 
 from modelyard.domain.base import Spec
 from modelyard.domain.resource import MAX_URI, NAME_PATTERN, Condition, Progress, Resource
+from modelyard.domain.schedule import Schedule
 
 MAX_SUITES = 32
 MAX_GATES = 64
@@ -145,11 +146,29 @@ class EvaluationSpec(Spec):
     """What is asked; each name at most once."""
     gate: list[Gate] = Field(default=[], max_length=MAX_GATES)
     """The bars that decide between Passed and Rejected; none: Passed."""
+    schedule: Schedule | None = None
+    """When the version that is active then is asked, on the rows as they are then. A run begins with the resource, too.
+    Without it there is one run, which stays with its version and follows the rows."""
 
     @model_validator(mode="after")
     def _gate_fits(self) -> Self:
         check_suites(self.suites, self.gate)
         return self
+
+
+class EvaluationRun(Spec):
+    """What one run gave."""
+
+    run: int
+    """Counted from 1."""
+    time: str
+    """When its scores were there: UTC, RFC 3339."""
+    target: str
+    """The ModelVersion that was asked."""
+    passed: bool
+    """What the gate said."""
+    scores: dict[str, float] = {}
+    """SUITE.METRIC → the mean over the rows."""
 
 
 class EvaluationStatus(Spec):
@@ -171,10 +190,22 @@ class EvaluationStatus(Spec):
     """What it scored."""
     verdict: Verdict | None = None
     """What the gate said."""
+    run: int = 0
+    """How many runs began: with the resource, at a tick, by hand, or after a change of the spec."""
+    suite_digests: dict[str, str] = {}
+    """Suite → sha256 of the rows of this run; other rows wait for the next one."""
+    last_schedule_time: str = ""
+    """The tick that was taken up last: UTC, RFC 3339."""
+    next_schedule_time: str = ""
+    """The tick after it; in the past while it waits for something, such as the run before."""
+    refreshed: str = ""
+    """The value of the annotation `modelyard.io/refresh` that was taken up last."""
+    history: list[EvaluationRun] = []
+    """The last runs of a schedule, or by hand: the newest first."""
 
 
 class Evaluation(Resource):
-    """One run of suites against a model."""
+    """Suites that a model is asked: once, or again and again by a schedule."""
 
     kind: Literal["Evaluation"] = "Evaluation"
     spec: EvaluationSpec

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from modelyard.domain.base import Spec
 from modelyard.domain.model import Source
 from modelyard.domain.resource import MAX_URI, Condition, Progress, Resource
+from modelyard.domain.schedule import Schedule
 
 
 class DocumentSource(Spec):
@@ -60,6 +61,8 @@ class KnowledgeBaseSpec(Spec):
     chunking: Chunking = Chunking()
     embedding: Embedding = Embedding()
     ranking: Ranking = Ranking()
+    refresh: Schedule | None = None
+    """When changed documents are taken up; without it, as soon as they are noticed."""
 
 
 class KnowledgeBaseStatus(Spec):
@@ -81,6 +84,14 @@ class KnowledgeBaseStatus(Spec):
     """How many files are searchable."""
     chunks: int = 0
     """How many passages they were cut into."""
+    source_digests: dict[str, str] = {}
+    """With `refresh`: URI → sha256 of the documents that were taken up last."""
+    last_schedule_time: str = ""
+    """The tick that was taken up last: UTC, RFC 3339."""
+    next_schedule_time: str = ""
+    """The tick after it; in the past while it waits for something, such as a running job."""
+    refreshed: str = ""
+    """The value of the annotation `modelyard.io/refresh` that was taken up last."""
 
 
 class KnowledgeBase(Resource):

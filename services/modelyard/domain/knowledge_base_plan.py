@@ -1,15 +1,18 @@
 """The plan of a KnowledgeBase: fetch the embedding model → ingest → answer searches. Pure."""
 
+from collections.abc import Mapping
+
 from modelyard.domain.job import IngestJob, IngestResult
 from modelyard.domain.knowledge_base import KnowledgeBase, KnowledgeBaseStatus
-from modelyard.domain.names import collection_alias, collection_name
+from modelyard.domain.names import collection_alias, collection_name, job_name
 from modelyard.domain.observed import Observed, Plan, RemoveIndex, RemoveResource, SetStatus
+from modelyard.domain.refresh import REFRESH_ANNOTATION, Marks, Occasion, follow_after_failure, is_under_way
 from modelyard.domain.serving import GATEWAY_APP, RETRIEVAL_APP, EmbeddingRoute, KnowledgeBaseRoute
 from modelyard.domain.stage import Draft
 
 
 def plan_knowledge_base(base: KnowledgeBase, seen: Observed) -> Plan:
-    """What must change so that the documents are searchable as they are now."""
+    """What must change so that the documents are searchable as they are now, or with `refresh` as they were at its last tick."""
     name = base.metadata.name
     alias = collection_alias(base.metadata.namespace, name)
     if base.metadata.deletion_timestamp:
@@ -17,7 +20,9 @@ def plan_knowledge_base(base: KnowledgeBase, seen: Observed) -> Plan:
     draft = Draft(seen, base.metadata.generation, base.status.conditions)
     fetched = draft.fetch(base.spec.embedding.source, "embedding", "Fetched")
     embedding_digest = fetched.digest if fetched else ""
-    result = _ingest(base, draft, alias, embedding_digest) if embedding_digest else None
+    digests, marks = _take_documents(base, draft, alias, embedding_digest)
+    may_ingest = embedding_digest and digests and not draft.waiting
+    result = _ingest(_build_job(base, draft, alias, embedding_digest, digests or {}), draft) if may_ingest else None
     routes: tuple[KnowledgeBaseRoute, ...] = ()
     embeddings: tuple[EmbeddingRoute, ...] = ()
     # The alias goes on pointing at the last whole collection while a new one is built.
@@ -36,28 +41,51 @@ def plan_knowledge_base(base: KnowledgeBase, seen: Observed) -> Plan:
         collection=result.collection if result else former.collection,
         documents=result.documents if result else former.documents,
         chunks=result.chunks if result else former.chunks,
+        source_digests=(digests or {}) if base.spec.refresh else {},
+        last_schedule_time=marks.last_schedule_time,
+        next_schedule_time=marks.next_schedule_time,
+        refreshed=marks.refreshed,
     )
     if status != former:
         draft.steps.append(SetStatus(status))
     return Plan(steps=tuple(draft.steps), jobs=frozenset(draft.jobs), knowledge_bases=routes, embeddings=embeddings)
 
 
-def _ingest(base: KnowledgeBase, draft: Draft, alias: str, embedding_digest: str) -> IngestResult | None:
-    digests = []
-    for source in base.spec.sources:
-        digest = draft.digest("Ingested", source.uri)
-        if digest is None:
-            return None
-        digests.append(digest)
-    job = IngestJob(
+def _take_documents(base: KnowledgeBase, draft: Draft, alias: str, embedding_digest: str) -> tuple[dict[str, str] | None, Marks]:
+    """The digests of the documents (URI → sha256) that are to be searchable, and what to remember of the last time.
+
+    With `refresh` those of its last tick, until a person asks, another tick comes or the spec changes; never while a job
+    runs. None, stated as the reason to wait, where they cannot be read.
+    """
+    former, inputs = base.status, {source.uri: source.uri for source in base.spec.sources}
+    marks = Marks(former.last_schedule_time, former.next_schedule_time, former.refreshed)
+    occasion = Occasion(base.spec.refresh, base.metadata.annotations.get(REFRESH_ANNOTATION, ""), marks, draft.seen.now)
+    is_current = base.spec.refresh is not None and former.observed_generation == base.metadata.generation
+    pinned = former.source_digests if is_current else {}
+    if not embedding_digest:
+        return pinned, occasion.waiting()
+    if pinned:
+        seen = draft.seen.jobs.get(job_name(_build_job(base, draft, alias, embedding_digest, pinned)))
+        if not occasion.is_due or is_under_way(seen):
+            return follow_after_failure(draft, inputs, pinned, seen), occasion.waiting()
+    digests = draft.digests("Ingested", inputs)
+    return (pinned or None, occasion.waiting()) if digests is None else (digests, occasion.taken())
+
+
+def _build_job(base: KnowledgeBase, draft: Draft, alias: str, embedding_digest: str, digests: Mapping[str, str]) -> IngestJob:
+    content = [[digests[source.uri] for source in base.spec.sources], base.spec.chunking.wire(), embedding_digest]
+    return IngestJob(
         store=draft.seen.platform.store,
         sources=base.spec.sources,
         chunking=base.spec.chunking,
         embedding_digest=embedding_digest,
         milvus_uri=draft.seen.platform.milvus_uri,
-        collection=collection_name(alias, [digests, base.spec.chunking.wire(), embedding_digest]),
+        collection=collection_name(alias, content),
         alias=alias,
     )
+
+
+def _ingest(job: IngestJob, draft: Draft) -> IngestResult | None:
     document = draft.run(job, "Ingested", "Ingesting")
     if document is None:
         return None
