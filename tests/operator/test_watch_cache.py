@@ -63,3 +63,27 @@ def test_what_a_list_no_longer_has_is_not_brought_back_by_a_late_event() -> None
     cache.replace("Model", [], 10)
     assert not cache.put(model(4))
     assert cache.put(model(11))
+
+
+def version_of_model(version: int, name: str, model: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "team", "resourceVersion": str(version)}
+    return {"kind": "ModelVersion", "metadata": metadata, "spec": {"model": model}}
+
+
+def test_what_belongs_to_a_model_is_found_by_it_whatever_happens_to_it() -> None:
+    cache = WatchCache()
+
+    def names(model: str) -> list[str]:
+        return sorted(document["metadata"]["name"] for document in cache.list_of_model("ModelVersion", "team", model))
+
+    for version, name, of in ((1, "bot-a", "bot"), (2, "bot-b", "bot"), (3, "cat-a", "cat"), (4, "bot-a", "bot")):
+        cache.put(version_of_model(version, name, of))
+    assert (names("bot"), names("cat"), names("")) == (["bot-a", "bot-b"], ["cat-a"], [])
+    assert {document["metadata"]["resourceVersion"] for document in cache.list_of_model("ModelVersion", "team", "bot")} == {"4", "2"}
+    cache.put(version_of_model(5, "bot-b", "cat"))
+    cache.drop(version_of_model(6, "bot-a", "bot"))
+    assert (names("bot"), names("cat")) == ([], ["bot-b", "cat-a"])
+    cache.replace("ModelVersion", [], 10)
+    assert (names("bot"), names("cat")) == ([], [])
+    cache.put({"kind": "Model", "metadata": {"name": "bot", "namespace": "team", "resourceVersion": "11"}})
+    assert names("") == []

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from modelyard.domain.errors import InvalidInputError
@@ -167,7 +166,7 @@ class Controller:
         if kind in ("Model", "ModelVersion"):
             model = name if kind == "Model" else model
             self.queue.add(("Model", namespace, model))
-            for evaluation in self.cache.list("Evaluation", namespace, lambda found: found["spec"].get("model") == model):
+            for evaluation in self.cache.list_of_model("Evaluation", namespace, model):
                 self.queue.add(key_of(evaluation))
         if kind == "RayJob":
             for user, plan in list(self.tenant(namespace).reconciler.plans.items()):
@@ -274,7 +273,7 @@ class Controller:
 
     def _again_s(self, status: Any) -> float:
         """Spread, so that what came together does not go on together."""
-        if _is_rolling_out(status):
+        if _is_rolling_out(status, self.api.clock.now()):
             delay_s = self.timing.rollout_s
         elif status.phase in SETTLED_PHASES:
             delay_s = self.timing.resync_s
@@ -285,7 +284,7 @@ class Controller:
         return delay_s * random.uniform(0.8, 1.2)
 
 
-def _is_rolling_out(status: Any) -> bool:
+def _is_rolling_out(status: Any, now: str) -> bool:
     """Also for a while after the end: the version that lost stays loaded for a moment."""
     rollout = getattr(status, "rollout", None)
-    return rollout is not None and bool(rollout.beside(datetime.now(UTC).isoformat()))
+    return rollout is not None and bool(rollout.beside(now))

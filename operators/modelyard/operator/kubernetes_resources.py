@@ -1,8 +1,7 @@
 """The resources of one namespace as custom resources. Reads from the watch cache, writes to the API."""
 
 import logging
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from modelyard.domain.base import Spec, digest_of
@@ -29,8 +28,9 @@ Names = list[str]
 class KubernetesResources:
     """What the reconciler needs of the API server. Every writing method may raise RetryLaterError."""
 
-    def __init__(self, api: Api, cache: WatchCache, namespace: str) -> None:
-        self.api, self.cache, self.namespace = api, cache, namespace
+    def __init__(self, api: Api, cache: WatchCache, namespace: str, now: Callable[[], str]) -> None:
+        """now: UTC, RFC 3339."""
+        self.api, self.cache, self.namespace, self._now = api, cache, namespace, now
         self._parsed: dict[Key, tuple[Any, Resource]] = {}
 
     def list(self) -> list[Resource]:
@@ -53,7 +53,10 @@ class KubernetesResources:
 
     def versions(self, namespace: str | None, model: str | None) -> Iterable[ModelVersion]:
         """The versions of a model; None: of all namespaces, of all models."""
-        found = self.cache.list("ModelVersion", namespace, lambda document: model is None or document["spec"].get("model") == model)
+        if namespace is None or model is None:
+            found = self.cache.list("ModelVersion", namespace, lambda document: model is None or document["spec"].get("model") == model)
+        else:
+            found = self.cache.list_of_model("ModelVersion", namespace, model)
         parsed = [self._understand(document) for document in found]
         return [version for version in parsed if isinstance(version, ModelVersion)]
 
@@ -97,7 +100,7 @@ class KubernetesResources:
             return
         metadata, before = document["metadata"], document.get("status") or {}
         former: dict[str, Any] = next((c for c in (document.get("status") or {}).get("conditions") or [] if c.get("type") == "Ready"), {})
-        since = former["lastTransitionTime"] if former.get("status") == "False" and former.get("lastTransitionTime") else _now()
+        since = former["lastTransitionTime"] if former.get("status") == "False" and former.get("lastTransitionTime") else self._now()
         ready = {"type": "Ready", "status": "False", "reason": "InvalidSpec", "message": message, "lastTransitionTime": since}
         # What is served stays on record: it goes on being served, see `served_and_unreadable`.
         status = {field: before[field] for field in ("servedNames", "collection") if before.get(field)} | {
@@ -128,14 +131,14 @@ class KubernetesResources:
             "reason": reason,
             "message": message[:1024],
             "source": {"component": "modelyard-operator"},
-            "firstTimestamp": _now(),
-            "lastTimestamp": _now(),
+            "firstTimestamp": self._now(),
+            "lastTimestamp": self._now(),
             "count": 1,
         }
         try:
             if self.api.create(event) is None:
                 told = self.api.get("Event", namespace, event_name) or {}
-                self.api.patch("Event", namespace, event_name, {"count": told.get("count", 1) + 1, "lastTimestamp": _now()})
+                self.api.patch("Event", namespace, event_name, {"count": told.get("count", 1) + 1, "lastTimestamp": self._now()})
         except RefusedError as error:
             logger.warning("an event was not taken: %s", error)
 
@@ -166,7 +169,3 @@ class KubernetesResources:
 def _is_served(document: dict[str, Any]) -> bool:
     status = document.get("status") or {}
     return bool(status.get("servedNames") or status.get("collection"))
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -8,6 +8,8 @@ from modelyard.operator.kubernetes_objects import version_of, without_ballast
 
 Key = tuple[str, str, str]
 Document = dict[str, Any]
+Documents = list[Document]
+"""An alias, since `list` means something else inside WatchCache."""
 
 
 def key_of(document: Mapping[str, Any]) -> Key:
@@ -26,6 +28,8 @@ class WatchCache:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._documents: dict[tuple[str, str], dict[str, Document]] = {}
+        self._of_model: dict[Key, dict[str, Document]] = {}
+        """The same documents by (kind, namespace, `spec.model`), those that have one: a namespace may hold thousands."""
         self._gone: dict[Key, int] = {}
         """The version at which an object went, so that a late event does not bring it back."""
         self._listed: dict[str, int] = {}
@@ -41,7 +45,10 @@ class WatchCache:
             if version <= newest:
                 return False
             self._gone.pop(key, None)
-            known[name] = without_ballast(document)
+            self._unlink(key)
+            known[name] = kept = without_ballast(document)
+            if model := _model_of(kept):
+                self._of_model.setdefault((kind, namespace, model), {})[name] = kept
             return True
 
     def drop(self, document: Document) -> bool:
@@ -53,7 +60,7 @@ class WatchCache:
             if name in known and version_of(known[name]) > version:
                 return False
             self._gone[key] = max(version, self._gone.get(key, 0))
-            return known.pop(name, None) is not None
+            return self._forget(key)
 
     def replace(self, kind: str, documents: Iterable[Document], list_version: int, of: str | None = None) -> list[Key]:
         """Take a whole list of a kind in a namespace (None: in all) over; returns the keys that changed.
@@ -73,7 +80,7 @@ class WatchCache:
                     continue
                 for name in [name for name in known if (kind, namespace, name) not in listed]:
                     if version_of(known[name]) <= list_version:
-                        del known[name]
+                        self._forget((kind, namespace, name))
                         changed.append((kind, namespace, name))
         return changed
 
@@ -88,3 +95,26 @@ class WatchCache:
             places = [known for (other, place), known in self._documents.items() if other == kind and namespace in (None, place)]
             found = [document for known in places for document in known.values()]
         return [document for document in found if keep(document)]
+
+    def list_of_model(self, kind: str, namespace: str, model: str) -> Documents:
+        """The objects of a kind whose `spec.model` is this one. Not to be changed."""
+        with self._lock:
+            return [*self._of_model.get((kind, namespace, model), {}).values()]
+
+    def _forget(self, key: Key) -> bool:
+        """False if it was not known. The lock is held."""
+        self._unlink(key)
+        return self._documents.get(key[:2], {}).pop(key[2], None) is not None
+
+    def _unlink(self, key: Key) -> None:
+        kind, namespace, name = key
+        former = self._documents.get((kind, namespace), {}).get(name)
+        place = (kind, namespace, _model_of(former or {}))
+        if place in self._of_model:
+            self._of_model[place].pop(name, None)
+            if not self._of_model[place]:
+                del self._of_model[place]
+
+
+def _model_of(document: Document) -> str:
+    return str((document.get("spec") or {}).get("model", ""))
