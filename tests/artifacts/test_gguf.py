@@ -52,7 +52,7 @@ def test_a_licence_is_read(strange: Path) -> None:
 
 def test_an_unknown_architecture_is_named(strange: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidInputError, match="file:///strange cannot be converted: .*nonesuch.*; use the safetensors weights"):
-        convert(strange, tmp_path / "out", "file:///strange")
+        convert(strange, tmp_path / "out", "file:///strange", lambda progress: None)
 
 
 @pytest.mark.slow
@@ -61,6 +61,9 @@ def test_smollm2_from_its_package_answers_a_question(store: ArtifactStore) -> No
     job = FetchJob(store=store.root_uri, source=SMOLLM2, role="causal-lm")
     result = fetch_into(store, job, reports.append)
     assert [stage for stage in dict.fromkeys(report.stage for report in reports)] == ["looking up", "downloading", "checking", "converting"]
+    converting = [report for report in reports if report.stage == "converting"]
+    assert [report.step for report in converting] == list(range(273)), "one for each tensor, in order"
+    assert {report.total_steps for report in converting[1:]} == {272} and converting[-1].percent == 100.0
     assert fetch_into(store, job, reports.append) == result
 
     folder = store.open(result.digest)

@@ -97,7 +97,7 @@ def _store(store: ArtifactStore, supply: Supply, job: FetchJob, folder: Path, re
         return store.add(folder, _manifest(supply, job, folder, _licence_in_card(folder)))
     report(Progress(stage="converting"))
     with store.staging(_extra_bytes(supply)) as converted:
-        gguf.convert(folder / name, converted, supply.uri)
+        gguf.convert(folder / name, converted, supply.uri, report)
         check_role(converted, job.role, supply.uri)
         return store.add(converted, _manifest(supply, job, converted, gguf.licence_in(folder / name)))
 

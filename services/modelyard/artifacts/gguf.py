@@ -2,10 +2,13 @@
 
 import copy
 import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from modelyard.domain.errors import InvalidInputError
+from modelyard.domain.resource import Progress
 
 BITS = re.compile(r"(?:^|[-_.])(?:i?q|tq|bf|f|mxfp)(\d{1,2})", re.IGNORECASE)
 WORST_CASE_BITS = 2
@@ -18,8 +21,8 @@ def converted_bytes(name: str, size_bytes: int) -> int:
     return int(size_bytes * 16 / max(bits, 1)) + (32 << 20)
 
 
-def convert(file: Path, target: Path, uri: str) -> None:
-    """Write what a GGUF file holds as config, bf16 weights, tokenizer and generation settings.
+def convert(file: Path, target: Path, uri: str, report: Callable[[Progress], None]) -> None:
+    """Write what a GGUF file holds as config, bf16 weights, tokenizer and generation settings; reports each tensor that is done.
 
     Needs memory for the weights twice. Raises InvalidInputError for an architecture that transformers cannot read.
     """
@@ -31,9 +34,10 @@ def convert(file: Path, target: Path, uri: str) -> None:
     logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
-        loaded = AutoModelForCausalLM.from_pretrained(
-            file.parent, gguf_file=file.name, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
-        )
+        with _counted(report):
+            loaded = AutoModelForCausalLM.from_pretrained(
+                file.parent, gguf_file=file.name, quantization_config=GgufConfig(dequantize=True), dtype=torch.bfloat16
+            )
     except (ValueError, KeyError, NotImplementedError) as error:
         raise InvalidInputError(f"{uri} cannot be converted: {error}", "use the safetensors weights of this model") from error
     plain = _without_quantizer(loaded)
@@ -53,6 +57,24 @@ def licence_in(file: Path) -> str:
 
     field = GGUFReader(file).get_field("general.license")
     return str(field.contents()) if field else ""
+
+
+@contextmanager
+def _counted(report: Callable[[Progress], None]) -> Iterator[None]:
+    """Report the tensors that transformers converts; it tells of them by a progress bar alone, so this stands in for the bar."""
+    from transformers import modeling_gguf_pytorch_utils as reader
+
+    def counted(tensors: Sequence[Any], **_: Any) -> Iterator[Any]:
+        for done, tensor in enumerate(tensors, start=1):
+            yield tensor
+            report(Progress(stage="converting", step=done, total_steps=len(tensors), percent=round(100 * done / len(tensors), 1)))
+
+    bar = reader.tqdm
+    reader.tqdm = counted
+    try:
+        yield
+    finally:
+        reader.tqdm = bar
 
 
 def _without_quantizer(loaded: Any) -> Any:
