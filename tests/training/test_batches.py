@@ -9,7 +9,7 @@ from modelyard.training.tokens import Example
 
 
 def example(length: int, learned: int = 1, first: int = 0) -> Example:
-    return Example(tuple(range(first, first + length)), length - learned, digest=f"{first}-{length}")
+    return Example(tuple(range(first, first + length)), (False,) * (length - learned) + (True,) * learned, digest=f"{first}-{length}")
 
 
 ROWS = [example(length) for length in range(2, 25)]

@@ -38,7 +38,7 @@ def test_too_few_rows_after_the_split_are_refused(yard: Any, tokenizer: PreTrain
 
 
 def rows(*digests: str) -> list[Example]:
-    return [Example((1, 2), 1, digest) for digest in digests]
+    return [Example((1, 2), (False, True), digest) for digest in digests]
 
 
 def test_the_split_does_not_depend_on_the_order_of_rows() -> None:

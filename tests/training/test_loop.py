@@ -134,7 +134,7 @@ def test_peft_loads_the_adapter_and_finds_the_same_validation_loss(together: Pat
         for row in rows:
             ids = torch.tensor([row.ids])
             labels = ids.clone()
-            labels[:, : row.learn_from] = -100
+            labels[0, ~torch.tensor(row.mask)] = -100
             with torch.no_grad():
                 summed += float(model(input_ids=ids, labels=labels).loss) * row.learned
         return summed / sum(row.learned for row in rows)

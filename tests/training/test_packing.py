@@ -20,7 +20,11 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 
 def row(length: int, learned: int, first: int = 1) -> Example:
     ids = tuple((first + 7 * index) % 60 for index in range(length))
-    return Example(ids, length - learned, digest=f"{first} {length}")
+    return Example(ids, (False,) * (length - learned) + (True,) * learned, digest=f"{first} {length}")
+
+
+def row_of(first: int, length: int, learned: int) -> Example:
+    return Example(tuple(range(first, first + length)), (False,) * (length - learned) + (True,) * learned, "")
 
 
 UNEVEN = [row(40, 3, 1), row(2, 1, 9), row(17, 16, 5), row(25, 20, 30), row(5, 2, 50)]
@@ -50,7 +54,7 @@ def test_every_row_is_packed_once_and_all_workers_have_as_many_passes(world: int
 
 
 def test_positions_begin_anew_and_only_places_before_a_learned_token_predict() -> None:
-    batch = join([Example((10, 11, 12), 1, ""), Example((20, 21), 0, ""), Example((30, 31, 32), 2, "")])
+    batch = join([row_of(10, 3, 2), row_of(20, 2, 2), row_of(30, 3, 1)])
     assert batch.input_ids.tolist() == [[10, 11, 12, 20, 21, 30, 31, 32]]
     assert batch.position_ids.tolist() == [[0, 1, 2, 0, 1, 0, 1, 2]]
     assert batch.attention_mask is None

@@ -13,7 +13,7 @@ from modelyard.training.tokens import Example
 IGNORED = -100
 """Target of a position that is not learned, as `cross_entropy` knows it."""
 
-NOTHING = Example(ids=(0,), learn_from=1, digest="")
+NOTHING = Example(ids=(0,), mask=(False,), digest="")
 """Fills the last micro-batch of a measurement; weighs nothing."""
 
 
@@ -102,8 +102,7 @@ def collate(rows: Sequence[Example], pad_id: int) -> Batch:
 
 def targets_of(row: Example) -> list[int]:
     """The id that each place of a row teaches, IGNORED where none is; nothing comes before the first token, so it teaches none."""
-    learn_from = max(1, min(row.learn_from, len(row.ids)))
-    return [IGNORED] * min(learn_from, len(row.ids)) + list(row.ids[learn_from:])
+    return [IGNORED, *(token if learned else IGNORED for token, learned in zip(row.ids[1:], row.mask[1:], strict=True))]
 
 
 def choose_places(targets: Tensor) -> tuple[Tensor, Tensor]:

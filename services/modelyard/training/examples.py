@@ -9,7 +9,7 @@ from modelyard.datasets.rows import Conversation
 from modelyard.domain.errors import InvalidInputError
 from modelyard.domain.job import TrainJob
 from modelyard.training.corpus import require_rows
-from modelyard.training.tokens import Example, encode
+from modelyard.training.tokens import Example, encode, fit
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Examples:
 def make_examples(spec: TrainJob, conversations: Sequence[Conversation], tokenizer: PreTrainedTokenizerBase) -> Examples:
     """Tokenize and split. Raises InvalidInputError if nothing is left to learn, or less than one step takes."""
     dataset, max_length = spec.fine_tune.dataset, spec.fine_tune.hyperparameters.max_length
-    examples = [encode(tokenizer, conversation, max_length) for conversation in conversations]
+    examples = [example for row in conversations for example in fit(encode(tokenizer, row), max_length, "cut")]
     usable = [example for example in examples if example.learned]
     if not usable:
         raise InvalidInputError(

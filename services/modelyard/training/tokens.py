@@ -1,14 +1,15 @@
-"""Turn conversations into token ids, and mark the ones that are learned: the answer and the token that ends it."""
+"""Turn rows into token ids, and mark the ones that are learned."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from jinja2 import TemplateError
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from modelyard.datasets.rows import Conversation, Message
-from modelyard.domain.errors import InvalidInputError
+from modelyard.datasets.conversation import Row, Text
+from modelyard.training.spans import mark_answers
+
+Overlong = Literal["cut", "drop", "split"]
 
 
 @dataclass(frozen=True)
@@ -16,70 +17,61 @@ class Example:
     """One row as tokens."""
 
     ids: tuple[int, ...]
-    learn_from: int
-    """Index of the first token that is learned; all after it are learned too."""
+    mask: tuple[bool, ...]
+    """As many as `ids`: whether that token is learned. The first cannot be: nothing comes before it."""
     digest: str
-    """sha256 of the conversation, the same wherever it stands in a dataset."""
+    """sha256 of the row, the same wherever it stands in a dataset."""
     truncated: bool = False
 
     @property
     def learned(self) -> int:
         """How many tokens are learned."""
-        return max(0, len(self.ids) - self.learn_from)
+        return sum(self.mask[1:])
 
 
-def load_tokenizer(base: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of base weights, with a padding token. Raises InvalidInputError if it has no chat template."""
-    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(base)
-    if tokenizer.chat_template is None:
-        raise InvalidInputError(f"the tokenizer of base {base.name[:12]} has no chat template", "use an instruction-tuned base")
+def load_tokenizer(base: Path, gguf_file: str | None = None) -> PreTrainedTokenizerBase:
+    """The tokenizer of base weights, with a padding token.
+
+    gguf_file: the file in that folder which holds the tokenizer, where it is not in files of its own.
+    """
+    named = {"gguf_file": gguf_file} if gguf_file else {}
+    tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(base, **named)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token_id = tokenizer.eos_token_id or 0
     return tokenizer
 
 
-def encode(tokenizer: PreTrainedTokenizerBase, conversation: Conversation, max_length: int) -> Example:
-    """One conversation in the words of the tokenizer's chat template.
+def encode(tokenizer: PreTrainedTokenizerBase, row: Row) -> Example:
+    """One row, whole: a conversation in the words of the tokenizer's chat template, or a text with the token that ends it.
 
-    Learned is what comes after the template's invitation to answer, up to the token that ends the turn;
-    what a template writes after that (a line break, as a rule) is dropped. A row longer than `max_length`
-    tokens is cut at its end. Raises InvalidInputError where the template refuses the roles.
+    Learned is every turn of the assistant whose weight is not 0 (`mark_answers` tells from where to where), and all of a text.
+    Raises InvalidInputError where the template refuses the row or cannot show what is in it.
     """
-    try:
-        question = _render(tokenizer, conversation.question, invite=True)
-        whole = _render(tokenizer, conversation.messages, invite=False)
-    except TemplateError as error:
-        raise InvalidInputError(
-            f"the base's chat template refuses the row in line {conversation.line}: {error}", "change its roles or their order"
-        ) from None
-    ids = _tokenize(tokenizer, whole)
-    learn_from = _shared(ids, _tokenize(tokenizer, question))
-    ids = _end_turn(tokenizer, ids, learn_from)
-    return Example(tuple(ids[:max_length]), learn_from, conversation.digest, truncated=len(ids) > max_length)
+    ids, mask = _encode_text(tokenizer, row) if isinstance(row, Text) else mark_answers(tokenizer, row)
+    return Example(tuple(ids), (False, *mask[1:]) if mask else (), row.digest)
 
 
-def _render(tokenizer: PreTrainedTokenizerBase, messages: Sequence[Message], *, invite: bool) -> str:
-    turns = [message.turn() for message in messages]
-    return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=invite))
+def fit(example: Example, max_length: int, overlong: Overlong) -> list[Example]:
+    """What is left of an example of more than `max_length` tokens; others stay as they are.
+
+    overlong: `cut` it at its end, `drop` it, or `split` it into rows that go on one after the other.
+    """
+    if len(example.ids) <= max_length:
+        return [example]
+    if overlong == "drop":
+        return []
+    if overlong == "cut":
+        return [Example(example.ids[:max_length], example.mask[:max_length], example.digest, truncated=True)]
+    return [
+        Example(example.ids[start : start + max_length], (False, *example.mask[start + 1 : start + max_length]), example.digest)
+        for start in range(0, len(example.ids), max_length)
+    ]
 
 
-def _tokenize(tokenizer: PreTrainedTokenizerBase, text: str) -> list[int]:
-    # The template has written the special tokens already.
-    return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-
-def _shared(ids: Sequence[int], question: Sequence[int]) -> int:
-    """How many tokens question and whole have in common; a token that spans the seam belongs to the answer."""
-    for index, (one, other) in enumerate(zip(ids, question, strict=False)):
-        if one != other:
-            return index
-    return min(len(ids), len(question))
-
-
-def _end_turn(tokenizer: PreTrainedTokenizerBase, ids: list[int], learn_from: int) -> list[int]:
-    special = {index for index, token in tokenizer.added_tokens_decoder.items() if token.special}
-    ends = [index for index in range(learn_from, len(ids)) if ids[index] in special]
-    if ends:
-        return ids[: ends[-1] + 1]
-    # Without an end the model would never learn to stop.
-    return ids if tokenizer.eos_token_id is None else [*ids, tokenizer.eos_token_id]
+def _encode_text(tokenizer: PreTrainedTokenizerBase, row: Text) -> tuple[list[int], list[bool]]:
+    """With what the tokenizer puts around a text, and the end of text, or the model would never learn to stop."""
+    ids = list(tokenizer(row.text)["input_ids"])
+    end = tokenizer.eos_token_id
+    if end is not None and ids[-1:] != [end]:
+        ids.append(end)
+    return ids, [True] * len(ids)
