@@ -48,7 +48,7 @@ class _EvaluationPlan:
 
     def build(self) -> Plan:
         run, marks = self._choose_run()
-        scores = self._score(run)
+        scores = self._score(run, run.target)
         verdict = self._judge(run, scores) if scores is not None else None
         status = EvaluationStatus(
             observed_generation=self.evaluation.metadata.generation,
@@ -124,18 +124,28 @@ class _EvaluationPlan:
             self.draft.wait("Scored", "Pending", "ModelNotFound", message)
         return missing
 
-    def _score(self, run: _Run) -> list[Score] | None:
+    def _score(self, run: _Run, version: str, *, base: bool = False) -> list[Score] | None:
+        """What a version, or its untuned base, scores on the rows of a run; None after stating what that waits for."""
         if self.draft.waiting or not run.target:
             return None
-        if run.target not in self.versions:
+        if version not in self.versions:
             return self.former.scores
-        document = self.draft.run(self._job(run), "Scored", "Running")
+        document = self.draft.run(self._job(run, version, base=base), "Scored", "Running")
         return None if document is None else EvaluateResult.model_validate_json(document).scores
 
-    def _judge(self, run: _Run, scores: list[Score]) -> Verdict:
-        version = self.versions.get(run.target)
-        verdict = judge(self.spec.gate, scores, base=None, active=version.status.scores if version else None)
-        draft = self.draft
+    def _judge(self, run: _Run, scores: list[Score]) -> Verdict | None:
+        """The verdict once what the bars compare with is scored on the same rows; that of before for a version that was retired."""
+        draft, references = self.draft, {gate.not_worse_than or gate.better_than for gate in self.spec.gate}
+        verdict: Verdict | None = self.former.verdict
+        if run.target in self.versions:
+            active = draft.seen.model.status.active_version if draft.seen.model else run.target
+            of_base = self._score(run, run.target, base=True) if "base" in references else None
+            of_active = self._score(run, active) if "active" in references and active in self.versions else None
+            if draft.waiting:
+                return None
+            verdict = judge(self.spec.gate, scores, base=of_base, active=of_active)
+        if verdict is None:
+            return None
         draft.state("Scored", "True", "Scored", ", ".join(f"{score.metric} {score.value:.3f}" for score in scores[:3]))
         draft.phase = "Passed" if verdict.passed else "Rejected"
         draft.state("Ready", "True" if verdict.passed else "False", "GatePassed" if verdict.passed else "GateRejected", verdict.reason)
@@ -157,14 +167,16 @@ class _EvaluationPlan:
         digests = run.digests
         if self.spec.schedule is None:
             digests = {name: seen.digests[uri] for name, uri in self.inputs.items() if uri in seen.digests}
-        return seen.jobs.get(job_name(self._job(_Run(run.number, run.target, digests)))) if run.target in self.versions else None
+        return (
+            seen.jobs.get(job_name(self._job(_Run(run.number, run.target, digests), run.target))) if run.target in self.versions else None
+        )
 
-    def _job(self, run: _Run) -> EvaluateJob:
-        version = self.versions[run.target]
+    def _job(self, run: _Run, name: str, *, base: bool = False) -> EvaluateJob:
+        version = self.versions[name]
         return EvaluateJob(
             store=self.draft.seen.platform.store,
             base_digest=version.spec.base_digest,
-            adapter_digest=version.status.adapter_digest,
+            adapter_digest="" if base else version.status.adapter_digest,
             suites=self.spec.suites,
             suite_digests=run.digests or {},
         )
