@@ -13,6 +13,7 @@ from modelyard.operator.cluster_settings import ClusterSettings
 from modelyard.operator.controller import Controller, Timing
 from modelyard.operator.kubernetes import RetryLaterError
 from modelyard.operator.metrics import Metrics
+from modelyard.operator.server_clock import ServerClock
 
 QUICK = Timing(
     resync_s=3600,
@@ -48,8 +49,10 @@ def build_settings(folder: Path, namespace: str) -> ClusterSettings:
 class Operator:
     """A controller and what feeds it."""
 
-    def __init__(self, api: client.ApiClient, settings: ClusterSettings, gateway_url: str, workers: int = 2) -> None:
-        self.controller: Controller = build_controller(settings, api, Metrics(CollectorRegistry()), gateway_url, QUICK)
+    def __init__(
+        self, api: client.ApiClient, settings: ClusterSettings, gateway_url: str, workers: int = 2, clock: ServerClock | None = None
+    ) -> None:
+        self.controller: Controller = build_controller(settings, api, Metrics(CollectorRegistry()), gateway_url, QUICK, clock)
         self.workers = workers
         self._stop = threading.Event()
         self._feeder = threading.Thread(target=self._feed, daemon=True)

@@ -40,7 +40,7 @@ def api() -> FakeApi:
 def resources(api: FakeApi) -> KubernetesResources:
     cache = WatchCache()
     cache.put(OLD)
-    return KubernetesResources(api, cache, "team")  # type: ignore[arg-type]
+    return KubernetesResources(api, cache, "team", lambda: "2026-11-24T18:00:00Z")  # type: ignore[arg-type]
 
 
 def test_one_that_is_served_is_named_so_that_nothing_takes_it_down(resources: KubernetesResources) -> None:
@@ -69,4 +69,4 @@ def test_saying_it_again_writes_nothing(resources: KubernetesResources, api: Fak
 def test_one_that_was_never_served_holds_nobody_up(api: FakeApi) -> None:
     cache = WatchCache()
     cache.put(OLD | {"status": {}})
-    assert KubernetesResources(api, cache, "team").served_and_unreadable() == []  # type: ignore[arg-type]
+    assert KubernetesResources(api, cache, "team", lambda: "2026-11-24T18:00:00Z").served_and_unreadable() == []  # type: ignore[arg-type]

@@ -8,7 +8,6 @@ import sys
 import threading
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from modelyard.operator.labels import SERVE_SERVICE
 from modelyard.operator.leader import Leader
 from modelyard.operator.metrics import Metrics
 from modelyard.operator.running import Running
+from modelyard.operator.server_clock import ServerClock
 from modelyard.operator.support_manifests import GATEWAY_PORT
 from modelyard.operator.tenants import build_tenant
 from modelyard.operator.watch_cache import WatchCache
@@ -119,17 +119,20 @@ def connect() -> ApiClient:
     return ApiClient(configuration)
 
 
-def build_controller(settings: ClusterSettings, client: ApiClient, metrics: Metrics, gateway_url: str, timing: Timing) -> Controller:
-    """The controller with everything it stands on."""
-    api, cache = Api(client), WatchCache()
-
-    def now() -> str:
-        return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
+def build_controller(
+    settings: ClusterSettings,
+    client: ApiClient,
+    metrics: Metrics,
+    gateway_url: str,
+    timing: Timing,
+    clock: ServerClock | None = None,
+) -> Controller:
+    """The controller with everything it stands on. clock: one that begins with another time than this machine's."""
+    api, cache = Api(client, clock), WatchCache()
     return Controller(
         api,
         cache,
-        lambda namespace: build_tenant(namespace, settings, api, cache, gateway_url, now),
+        lambda namespace: build_tenant(namespace, settings, api, cache, gateway_url),
         metrics,
         settings.namespaces,
         timing,

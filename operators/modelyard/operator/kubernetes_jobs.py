@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any
 
 from modelyard.artifacts.runs import RunFolder
-from modelyard.domain.observed import Job, JobSeen
+from modelyard.domain.observed import PREEMPTED, Job, JobSeen
 from modelyard.domain.resource import Resource
 from modelyard.operator.attempts import Attempt, read_attempt, record_attempt
 from modelyard.operator.causes import Cause
@@ -38,8 +38,13 @@ class KubernetesJobs(Mapping[str, JobSeen]):
         runs_uri: str,
         build: Callable[[str, Job, Resource, int], dict[str, Any]],
         find_cause: Callable[[Document], Cause | None],
+        clock: Callable[[], float],
     ) -> None:
-        """build: (name, job, owner, attempt) → RayJob. find_cause: why a RayJob does not run, or ended without a word."""
+        """build: (name, job, owner, attempt) → RayJob. find_cause: why a RayJob does not run, or ended without a word.
+
+        clock: Unix seconds; what an attempt remembers is read by other operators.
+        """
+        self._clock = clock
         self.api, self.cache, self.namespace, self.runs_uri = api, cache, namespace, runs_uri
         self._build, self._find_cause = build, find_cause
         self._done: dict[str, JobSeen] = {}
@@ -64,7 +69,8 @@ class KubernetesJobs(Mapping[str, JobSeen]):
             # Never result.json: if another operator works at the same time, the job may have ended meanwhile.
             for document in ("failure.json", "progress.json") if attempt else ():
                 run.remove(document)
-            attempt = Attempt(queued_at=time.time(), count=(attempt.count if attempt else 0) + 1)
+            former_one = attempt or Attempt(queued_at=0.0)
+            attempt = Attempt(queued_at=self._clock(), count=former_one.count + 1, preemptions=former_one.preemptions)
             run.write("spec.json", json.dumps(job.wire()))
             record_attempt(run, attempt)
         self._done.pop(name, None)
@@ -146,13 +152,16 @@ class KubernetesJobs(Mapping[str, JobSeen]):
             return None
         result = run.read("result.json")
         if result is not None:
-            self._done[name] = seen = JobSeen("succeeded", result=result, attempts=attempt.count)
+            self._done[name] = seen = JobSeen("succeeded", result=result, attempts=attempt.counted)
             return seen
+        if attempt.ended_at > self._clock():  # by a clock that was ahead; or else the wait would last until this one is there
+            attempt.ended_at = self._clock()
+            record_attempt(run, attempt)
         if attempt.ended_at:
-            return _failed(attempt)
+            return self._failed(attempt)
         until, words = self._refused.get(name, (0.0, ""))
         if document is None and time.monotonic() < until:
-            return JobSeen("queued", message=words, reason="JobRefused", attempts=attempt.count)
+            return JobSeen("queued", message=words, reason="JobRefused", attempts=attempt.counted)
         if document is None or _attempt_of(document) != attempt.count:
             return None  # deleted by somebody, or never made: it has to be started
         return self._see_unfinished(run, attempt, document)
@@ -163,16 +172,18 @@ class KubernetesJobs(Mapping[str, JobSeen]):
         if phase in FAILED or (phase == "Complete" and status.get("jobStatus") != "RUNNING"):
             return self._take_over_failure(run, attempt, document)
         if phase in STARTED and status.get("jobStatus") == "RUNNING":
-            return JobSeen("running", progress=run.read_progress(), attempts=attempt.count)
+            return JobSeen("running", progress=run.read_progress(), attempts=attempt.counted)
         if phase in SUSPENDED:
-            return JobSeen("queued", message="the job is suspended", reason="Suspended", attempts=attempt.count)
+            return JobSeen("queued", message="the job is suspended", reason="Suspended", attempts=attempt.counted)
         cause = self._find_cause(document)
-        return JobSeen("queued", message=cause.message if cause else "", reason=cause.reason if cause else "", attempts=attempt.count)
+        return JobSeen("queued", message=cause.message if cause else "", reason=cause.reason if cause else "", attempts=attempt.counted)
 
     def _take_over_failure(self, run: RunFolder, attempt: Attempt, document: Document) -> JobSeen:
         failure = run.read_failure()
         if failure is not None:
-            return self._record_failure(run, attempt, "", failure.message, retryable=failure.retryable)
+            attempt.preemptions += failure.preempted
+            reason = PREEMPTED if failure.preempted else ""
+            return self._record_failure(run, attempt, reason, failure.message, retryable=failure.retryable)
         cause = self._find_cause(document)
         if cause is not None:
             return self._record_failure(run, attempt, cause.reason, cause.message, retryable=cause.retryable)
@@ -181,20 +192,19 @@ class KubernetesJobs(Mapping[str, JobSeen]):
         return self._record_failure(run, attempt, "", f"the job ended without a result: {words or 'no reason given'}", retryable=True)
 
     def _record_failure(self, run: RunFolder, attempt: Attempt, reason: str, message: str, *, retryable: bool) -> JobSeen:
-        attempt.ended_at, attempt.reason, attempt.message, attempt.retryable = time.time(), reason, message, retryable
+        attempt.ended_at, attempt.reason, attempt.message, attempt.retryable = self._clock(), reason, message, retryable
         record_attempt(run, attempt)
-        return _failed(attempt)
+        return self._failed(attempt)
 
-
-def _failed(attempt: Attempt) -> JobSeen:
-    return JobSeen(
-        "failed",
-        message=attempt.message,
-        reason=attempt.reason,
-        retryable=attempt.retryable,
-        attempts=attempt.count,
-        idle_s=time.time() - attempt.ended_at,
-    )
+    def _failed(self, attempt: Attempt) -> JobSeen:
+        return JobSeen(
+            "failed",
+            message=attempt.message,
+            reason=attempt.reason,
+            retryable=attempt.retryable,
+            attempts=attempt.counted,
+            idle_s=self._clock() - attempt.ended_at,
+        )
 
 
 def _attempt_of(document: Document) -> int:

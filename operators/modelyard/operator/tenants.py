@@ -1,6 +1,5 @@
 """Put the parts of one namespace together."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
@@ -25,11 +24,9 @@ HELPER_THREADS = 2
 """For the gateway and the embedding model on the head of the serving side."""
 
 
-def build_tenant(
-    namespace: str, settings: ClusterSettings, api: Api, cache: WatchCache, gateway_url: str, now: Callable[[], str]
-) -> Tenant:
+def build_tenant(namespace: str, settings: ClusterSettings, api: Api, cache: WatchCache, gateway_url: str) -> Tenant:
     """One namespace's reconciler and what it stands on. gateway_url: without a path; `{namespace}` is replaced."""
-    resources = KubernetesResources(api, cache, namespace)
+    resources = KubernetesResources(api, cache, namespace, api.clock.now)
     causes = CauseFinder(api, namespace)
     serving = KubernetesServing(
         api,
@@ -46,6 +43,7 @@ def build_tenant(
         settings.runs_uri,
         build=lambda name, job, owner, attempt: build_ray_job(name, namespace, job, owner, settings, attempt, suspend=False),
         find_cause=causes.find,
+        clock=api.clock.seconds,
     )
     place = Place(
         store=settings.store_uri,
@@ -66,7 +64,7 @@ def build_tenant(
             leftovers=LocalLeftovers(ArtifactStore(settings.store_uri), settings.milvus_uri, {}),
             platform=Platform(store=settings.store_uri, milvus_uri=settings.milvus_uri, machines=settings.machines()),
             build_config=lambda plans: build_serve_config(plans, place),
-            now=now,
+            now=api.clock.now,
             patience=timedelta(seconds=settings.cleanup_patience_s),
         ),
         resources=resources,
