@@ -60,6 +60,37 @@ def test_what_does_not_fit_is_refused_after_the_fetch_and_before_anything_else(r
     assert kinds(refused.plan()) == []
 
 
+@pytest.mark.parametrize(
+    ("spec", "condition", "message"),
+    [
+        pytest.param(
+            {"fineTune": {"dataset": {"uri": "file:///t"}, "workers": {"profile": "smal"}}},
+            "Trained",
+            "spec.fineTune.workers.profile: there is no profile 'smal' on this cluster; did you mean small? there is small",
+            id="of the workers",
+        ),
+        pytest.param(
+            {"serving": {"profile": "gpu"}},
+            "Serving",
+            "spec.serving.profile: there is no profile 'gpu' on this cluster; there is small",
+            id="of the engine",
+        ),
+    ],
+)
+def test_a_profile_that_there_is_not_is_told_before_anything_starts(spec: dict[str, Any], condition: str, message: str) -> None:
+    refused = world(64, architecture=None, **spec)
+    take_steps(refused)
+    assert (reason(refused.resource, condition), refused.resource.status.conditions[-1].message) == ("ProfileNotFound", message)
+    assert [job.kind for job in refused.asked] == ["fetch"]
+
+
+def test_a_profile_that_is_taken_away_later_leaves_what_stands_on_it() -> None:
+    served = world(64)
+    served.settle()
+    served.machines = Machines({"other": Machine(64, {"CPU": 2})}, "none")
+    assert served.plan().steps == ()
+
+
 def test_a_smaller_setting_is_taken_up() -> None:
     refused = world(2)
     take_steps(refused)

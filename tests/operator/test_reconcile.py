@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from modelyard.domain.documents import parse_documents
-from modelyard.domain.errors import NotFoundError, UnavailableError
+from modelyard.domain.errors import InvalidInputError, NotFoundError, UnavailableError
 from modelyard.domain.model import Model, ModelVersion
 from modelyard.domain.observed import AppSeen, Job, JobSeen, Plan, Platform
 from modelyard.domain.resource import Resource
@@ -172,6 +172,19 @@ def test_both_resources_become_ready_and_then_nothing_is_written(reconciler: Rec
     settle(reconciler, 3)
     assert reconciler.resources.revision() == revision
     assert len(reconciler.serving.configs) == configs  # type: ignore[attr-defined]
+
+
+def test_what_is_served_stays_as_it_is_while_its_profile_is_not_there(reconciler: Reconciler) -> None:
+    settle(reconciler)
+    configs = len(reconciler.serving.configs)  # type: ignore[attr-defined]
+
+    def refuse(plans: list[Plan]) -> dict[str, Any]:
+        raise InvalidInputError("there is no profile 'gone' on this cluster", "there is cpu")
+
+    reconciler.build_config = refuse
+    settle(reconciler, 2)
+    assert len(reconciler.serving.configs) == configs  # type: ignore[attr-defined]
+    assert model(reconciler).status.phase == "Ready"
 
 
 def test_the_version_belongs_to_its_model_and_holds_scores_and_lineage(reconciler: Reconciler) -> None:

@@ -11,7 +11,7 @@ from modelyard.domain.errors import InvalidInputError, NotFoundError
 from modelyard.domain.machine import Machine, Machines
 from modelyard.domain.problems import find_problems
 from modelyard.domain.resource import NAME_PATTERN
-from modelyard.domain.wording import listed, suggest
+from modelyard.domain.wording import listed
 from modelyard.domain.yaml_text import SyntaxProblem, read_yaml
 
 QUANTITY = r"^[0-9]+(\.[0-9]+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
@@ -184,11 +184,7 @@ class ClusterSettings(Spec):
 
     def profile_name(self, wanted: str | None) -> str:
         """The name itself, or the default. Raises InvalidInputError for a profile that does not exist."""
-        name = wanted or self.default_profile
-        if name not in self.profiles:
-            known = list(self.profiles)
-            raise InvalidInputError(f"there is no profile {name!r} on this cluster", f"{suggest(name, known)}there is {listed(known)}")
-        return name
+        return self.machines().require(wanted)
 
     def machines(self) -> Machines:
         """What the profiles are to the lifecycle: memory, and what Ray is offered."""

@@ -45,6 +45,7 @@ WARNING_REASONS = {
     "InputNotFound",
     "JobFailed",
     "JobRefused",
+    "ProfileNotFound",
     "Retrying",
     "RolledBack",
     "Unschedulable",
@@ -200,7 +201,11 @@ class Reconciler:
                 self.resources.record_event(key, severity, condition.reason, f"{condition.type}: {condition.message}")
 
     def _serve(self, plans: list[Plan], serving: ServingSeen) -> None:
-        config = self.build_config(plans)
+        try:
+            config = self.build_config(plans)
+        except ModelyardError as error:  # a profile was taken away on which something is served
+            logger.warning("what is served stays as it is: %s", error)
+            return
         digest = digest_of(config)
         missing = {app["name"] for app in config["applications"]} - serving.apps.keys()
         if digest == self._applied and not missing and not serving.edited:

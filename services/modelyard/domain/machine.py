@@ -4,7 +4,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from modelyard.domain.errors import InvalidInputError
 from modelyard.domain.fine_tune import Workers
+from modelyard.domain.wording import listed, suggest
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,17 @@ class Machines:
             return ""
         name = profile or self.default
         return name if name in self.kinds else None
+
+    def require(self, profile: str | None) -> str:
+        """The name of the kind that a profile means. Raises InvalidInputError for one that there is not."""
+        name = self.name_of(profile)
+        if name is None:
+            known = list(self.kinds)
+            raise InvalidInputError(
+                f"there is no profile {profile or self.default!r} on this cluster",
+                f"{suggest(profile or self.default, known)}there is {listed(known)}",
+            )
+        return name
 
 
 def workers_on(offer: Mapping[str, float], workers: Workers) -> int:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from modelyard.domain.architecture import Architecture
+from modelyard.domain.errors import InvalidInputError
 from modelyard.domain.job import FetchResult
 from modelyard.domain.machine import Machines
 from modelyard.domain.memory_advice import check_serving, check_training
@@ -34,16 +35,16 @@ def find_lack(spec: ModelSpec, fetched: FetchResult, seen: Observed) -> Lack | N
     What is trained or served already has shown that it fits, whatever an estimate says.
     """
     missing = _find_missing_resource(spec, seen.platform)
-    if missing is not None or fetched.architecture is None:
+    if missing is not None:
         return missing
     phases = _phases(spec, fetched, seen)
-    return find_memory_lack(
-        spec,
-        fetched.architecture,
-        seen.platform.machines,
-        training=not phases & (UNDER_WAY | TRAINED),
-        serving=not phases & UNDER_WAY and not _is_served(spec, fetched, seen),
-    )
+    training = not phases & (UNDER_WAY | TRAINED)
+    serving = not phases & UNDER_WAY and not _is_served(spec, fetched, seen)
+    machines, architecture = seen.platform.machines, fetched.architecture
+    unknown = _find_unknown_profile(spec, machines, training=training, serving=serving)
+    if unknown is not None or architecture is None:
+        return unknown
+    return find_memory_lack(spec, architecture, machines, training=training, serving=serving)
 
 
 def find_memory_lack(
@@ -75,6 +76,22 @@ def _find_missing_resource(spec: ModelSpec, platform: Platform) -> Lack | None:
                 f"{workers.count} workers × {amount:g} {resource} want {workers.count * amount:g} {resource} and there is {have:g}; "
                 "lower spec.fineTune.workers",
             )
+    return None
+
+
+def _find_unknown_profile(spec: ModelSpec, machines: Machines, *, training: bool, serving: bool) -> Lack | None:
+    if not machines.kinds:
+        return None
+    try:
+        if training and spec.fine_tune is not None:
+            machines.require(spec.fine_tune.workers.profile)
+    except InvalidInputError as error:
+        return Lack("Trained", "ProfileNotFound", f"spec.fineTune.workers.profile: {error}")
+    try:
+        if serving and spec.serving is not None:
+            machines.require(spec.serving.profile)
+    except InvalidInputError as error:
+        return Lack("Serving", "ProfileNotFound", f"spec.serving.profile: {error}")
     return None
 
 
