@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from tests.tiny_models import build_llama, build_tokenizer
+from transformers import PreTrainedTokenizerFast
 
 from modelyard.artifacts.content import content_digest
 from modelyard.artifacts.manifest import Manifest, list_files
@@ -31,14 +30,7 @@ TEMPLATE = (
 @pytest.fixture(scope="session")
 def tokenizer() -> PreTrainedTokenizerFast:
     """One token a byte, and two special ones."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    inner = Tokenizer(models.BPE(vocab={letter: index for index, letter in enumerate(alphabet)}, merges=[]))
-    inner.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    inner.decoder = decoders.ByteLevel()
-    made = PreTrainedTokenizerFast(
-        tokenizer_object=inner, eos_token="<|end|>", pad_token="<|end|>", additional_special_tokens=["<|start|>"], chat_template=TEMPLATE
-    )
-    return made
+    return build_tokenizer(TEMPLATE, eos_token="<|end|>", pad_token="<|end|>", additional_special_tokens=["<|start|>"])
 
 
 @dataclass
@@ -76,21 +68,8 @@ class Yard:
 def yard(tmp_path_factory: pytest.TempPathFactory, tokenizer: PreTrainedTokenizerFast) -> Yard:
     folder = tmp_path_factory.mktemp("yard")
     store = ArtifactStore(str(folder / "artifacts"))
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=128,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        tie_word_embeddings=True,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        bos_token_id=None,
-    )
-    torch.manual_seed(0)
     with store.staging(1 << 20) as made:
-        LlamaForCausalLM(config).save_pretrained(made)
+        build_llama(tokenizer, tie_word_embeddings=True).save_pretrained(made)
         tokenizer.save_pretrained(made)
         digest = store.add(made, Manifest(kind="causal-lm", files=list_files(made)))
     dataset = folder / "rows.jsonl"
