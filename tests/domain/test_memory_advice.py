@@ -52,6 +52,7 @@ PROFILE = "spec.fineTune.workers.profile"
     [
         pytest.param(tune(), machines(small=36), "", id="it fits"),
         pytest.param(tune(), Machines(), "", id="nobody knows the machines"),
+        pytest.param(tune().model_copy(update={"adapter": Adapter(target_pattern="q")}), machines(s=1), "", id="what is not counted"),
         pytest.param(
             tune(), machines(small=30, large=80), f"{WANTS} and profile small has 30 GiB for it; set {ROWS} to 2", id="smaller passes first"
         ),

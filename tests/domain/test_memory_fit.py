@@ -6,7 +6,7 @@ import pytest
 
 from modelyard.domain.architecture import Architecture
 from modelyard.domain.fine_tune import Adapter, FineTune
-from modelyard.domain.memory_fit import Estimate, cache_bytes, estimate_serving, estimate_training
+from modelyard.domain.memory_fit import Estimate, cache_bytes, can_estimate, estimate_serving, estimate_training
 from modelyard.domain.model import Serving
 
 LLAMA_7B = Architecture(
@@ -80,6 +80,25 @@ ONE = {"weights": 12.551, "adapter and its optimizer": 0.670, "activations": 5.1
 )  # fmt: skip
 def test_a_training_worker_wants(fine_tune: FineTune, expected: dict[str, float]) -> None:
     assert dict(estimate_training(LLAMA_7B, fine_tune).parts) == pytest.approx(expected, abs=6e-4)
+
+
+# With adapters on q_proj and v_proj alone, of the feed-forward layer no input and no product is kept:
+#   68,608 - 4,096 - 11,008 = 53,504 values × 2 + 32,768 = 139,776 bytes; × 1,024 × 32 = 4.266 GiB.
+def test_adapters_on_few_matrices_keep_few_inputs() -> None:
+    few = estimate_training(LLAMA_7B, tune(adapter={"targetModules": ["q_proj", "v_proj"]}))
+    assert few.parts["activations"] == pytest.approx(4.266, abs=6e-4)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "counted"),
+    [
+        pytest.param({}, True, id="defaults"),
+        pytest.param({"adapter": {"rank": 64, "modulesToSave": ["lm_head"]}, "deepspeed": {"zeroStage": 3}}, True, id="what is counted"),
+        pytest.param({"adapter": {"targetPattern": ".*q_proj"}}, False, id="adapters that only a pattern tells"),
+    ],
+)
+def test_a_setting_that_is_not_counted_makes_no_estimate(knobs: dict[str, Any], counted: bool) -> None:
+    assert can_estimate(tune(**knobs)) is counted
 
 
 def test_zero_3_gathers_a_small_model_whole() -> None:

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 from modelyard.domain.architecture import Architecture
 from modelyard.domain.fine_tune import Adapter, FineTune
 from modelyard.domain.machine import Machines
-from modelyard.domain.memory_fit import GIB, cache_bytes, estimate_serving, estimate_training
+from modelyard.domain.memory_fit import GIB, cache_bytes, can_estimate, estimate_serving, estimate_training
 from modelyard.domain.model import Serving
 
 SHORTEST_ROWS = 128
@@ -31,7 +31,7 @@ def check_training(fine_tune: FineTune, architecture: Architecture, machines: Ma
     """What a worker wants, has, and what to change; empty where it fits or nobody knows."""
     name, have = _training_share(fine_tune, machines)
     estimate = estimate_training(architecture, fine_tune)
-    if have is None or estimate.total_gib <= have:
+    if have is None or estimate.total_gib <= have or not can_estimate(fine_tune):
         return ""
     advice = advise_training(fine_tune, architecture, machines)
     remedy = f"set {advice.words}" if advice else _nothing_fits(machines)

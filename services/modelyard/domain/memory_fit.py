@@ -24,6 +24,12 @@ GATHERED_PARAMETERS = 500_000_000
 ours changes, since each layer is passed once on either side."""
 ADAPTER_SLOTS = 5
 """vLLM reserves memory for the four adapters that an engine starts with, and for one more."""
+COUNTED = {
+    "fine_tune": {"method", "dataset", "adapter", "deepspeed", "hyperparameters", "workers", "max_failures"},
+    "adapter": {"type", "rank", "alpha", "dropout", "rank_stabilized", "weight_decomposed", "target_modules", "modules_to_save"},
+    "deepspeed": {"zero_stage"},
+}
+"""Settings that the estimate takes into account, or that only add to what it says."""
 TRAINING_RUNTIME_GIB = 0.5
 SERVING_RUNTIME_GIB = 0.5
 """Python, PyTorch and the libraries around it; on an accelerator its context."""
@@ -44,6 +50,16 @@ class Estimate:
     def __str__(self) -> str:
         told = [f"{name} {gib:.1f}" for name, gib in sorted(self.parts.items(), key=lambda part: -part[1]) if gib >= 0.05]
         return f"{self.total_gib:.1f} GiB ({', '.join(told)})"
+
+
+def can_estimate(fine_tune: FineTune) -> bool:
+    """Whether every setting that may save memory is counted; one that is not, and is used, makes an estimate too high."""
+    specs = {"fine_tune": fine_tune, "adapter": fine_tune.adapter, "deepspeed": fine_tune.deepspeed}
+    return all(
+        field in COUNTED[name] or getattr(spec, field) == described.get_default(call_default_factory=True)
+        for name, spec in specs.items()
+        for field, described in type(spec).model_fields.items()
+    )
 
 
 def estimate_training(architecture: Architecture, fine_tune: FineTune) -> Estimate:
@@ -100,13 +116,26 @@ def _activation_bytes(architecture: Architecture, fine_tune: FineTune) -> float:
 
     Counted tensor by tensor as Korthikanti et al. 2022, section 4.1, do, for what is trained here: frozen matrices keep no
     input but that of their adapter, attention is fused and keeps no scores (Dao et al. 2022), and there is no dropout. Of a layer
-    remain: the input of both normalizations in float32, their outputs, queries, keys, values, the attention's output, and of the
-    feed-forward layer its inner values before and after the activation, gated ones twice.
+    remain: the input of both normalizations in float32, queries, keys, values, the attention's output, the inner values of the
+    feed-forward layer before its activation (and after it, where they are multiplied by a gate), and the inputs of adapters.
     """
-    inner = (4 if architecture.gated else 2) * architecture.feed_forward_size
-    values = 2 * architecture.hidden_size + 2 * architecture.query_size + 2 * architecture.key_value_size + inner
+    inner = (3 if architecture.gated else 1) * architecture.feed_forward_size
+    values = 2 * architecture.query_size + 2 * architecture.key_value_size + inner + _adapter_inputs(architecture, fine_tune.adapter)
     per_token = values * BYTES[fine_tune.hyperparameters.dtype] + 2 * architecture.hidden_size * FLOAT32
     return float(_tokens(fine_tune) * architecture.layers * per_token)
+
+
+def _adapter_inputs(architecture: Architecture, adapter: Adapter) -> int:
+    """Values that adapters keep of a token, beside those that are kept anyway; adapters on the same input keep it once."""
+    inputs = (
+        ({"q_proj", "k_proj", "v_proj"}, architecture.hidden_size),
+        ({"gate_proj", "up_proj"}, architecture.hidden_size),
+        ({"down_proj"}, architecture.feed_forward_size),
+    )
+    if adapter.target_modules == "all-linear":
+        return sum(size for _, size in inputs)
+    names = {name.rpartition(".")[2] for name in adapter.target_modules}
+    return sum(size for modules, size in inputs if names & modules)
 
 
 def _tokens(fine_tune: FineTune) -> int:
