@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from modelyard.artifacts.runs import RunFolder, run_job
-from modelyard.domain.errors import InvalidInputError, UnavailableError
+from modelyard.domain.errors import InvalidInputError, PreemptedError, UnavailableError
 from modelyard.domain.job import FetchJob, FetchResult, JobFailure, TrainJob
 from modelyard.domain.model import Source
 from modelyard.domain.resource import Progress
@@ -87,6 +87,12 @@ def test_a_result_is_the_last_act(run: RunFolder, job: FetchJob) -> None:
             id="something that may pass",
         ),
         pytest.param(
+            PreemptedError("the run was preempted after step 3", "start it again"),
+            JobFailure(message="the run was preempted after step 3; start it again", retryable=True, preempted=True),
+            1,
+            id="taken away, and all is kept",
+        ),
+        pytest.param(
             RuntimeError("two\nlines"),
             JobFailure(message="RuntimeError: two lines; the log of this run has the details", retryable=True),
             1,
@@ -100,7 +106,7 @@ def test_a_result_is_the_last_act(run: RunFolder, job: FetchJob) -> None:
         ),
         pytest.param(
             SystemExit(143),
-            JobFailure(message="the job was stopped before its end; start it again to go on", retryable=True),
+            JobFailure(message="the job was stopped before its end; start it again to go on", retryable=True, preempted=True),
             143,
             id="SIGTERM",
         ),

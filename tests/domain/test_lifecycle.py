@@ -141,6 +141,18 @@ def test_changed_held_out_rows_keep_the_version_serving_until_it_is_judged_anew(
             JobSeen("failed", message="worker died", retryable=True, attempts=1, idle_s=1), "Fetching", False, id="not before its time"
         ),
         pytest.param(JobSeen("failed", message="worker died", retryable=True, attempts=3, idle_s=999), "Failed", False, id="not for ever"),
+        pytest.param(
+            JobSeen("failed", message="preempted", reason="Preempted", retryable=True, attempts=0, idle_s=60),
+            "Fetching",
+            True,
+            id="a job that was taken away goes on",
+        ),
+        pytest.param(
+            JobSeen("failed", message="preempted", reason="Preempted", retryable=True, attempts=2, idle_s=1),
+            "Fetching",
+            False,
+            id="a job that was taken away waits a moment too",
+        ),
     ],
 )
 def test_failed_jobs(failure: JobSeen, phase: str, again: bool) -> None:

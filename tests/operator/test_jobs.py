@@ -117,6 +117,20 @@ def test_a_job_that_died_without_a_word_is_retryable_and_shows_its_last_line(job
     assert jobs.observe()["one"].attempts == 2
 
 
+def test_a_preempted_job_is_started_again_and_uses_up_no_attempt(jobs: LocalJobs, ray: FakeRay) -> None:
+    jobs.submit("one", INGEST, OWNER)
+    for preemptions in (1, 2):
+        jobs.advance({"one"})
+        jobs.run("one").write("failure.json", '{"message":"preempted after step 5","retryable":true,"preempted":true}')
+        ray.end("FAILED", "driver exited with code 1")
+        seen = jobs.observe()["one"]
+        assert (seen.phase, seen.reason, seen.message, seen.attempts) == ("failed", "Preempted", "preempted after step 5", 0)
+        assert len(ray.entrypoints) == preemptions
+        jobs.submit("one", INGEST, OWNER)
+    jobs.advance({"one"})
+    assert jobs.observe()["one"].attempts == 1
+
+
 def test_a_job_that_ray_has_lost_is_started_again(jobs: LocalJobs, ray: FakeRay) -> None:
     jobs.submit("one", INGEST, OWNER)
     jobs.advance({"one"})

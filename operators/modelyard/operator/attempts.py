@@ -14,6 +14,8 @@ class Attempt:
 
     queued_at: float
     count: int = 0
+    preemptions: int = 0
+    """How many of them were stopped from outside; those use up no attempt."""
     submission_id: str = ""
     """Of the local Ray."""
     started_at: float = 0.0
@@ -24,6 +26,11 @@ class Attempt:
     """One CamelCase word for `message`, where there is one."""
     retryable: bool = True
     """Of a failure that `message` tells."""
+
+    @property
+    def counted(self) -> int:
+        """The attempts that count as such."""
+        return self.count - self.preemptions
 
 
 def read_attempt(run: RunFolder) -> Attempt | None:

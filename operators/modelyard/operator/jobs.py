@@ -13,7 +13,7 @@ from modelyard.artifacts.runs import RunFolder
 from modelyard.artifacts.store import ArtifactStore
 from modelyard.domain.errors import UnavailableError
 from modelyard.domain.job import FetchJob, TrainJob
-from modelyard.domain.observed import Job, JobSeen
+from modelyard.domain.observed import PREEMPTED, Job, JobSeen
 from modelyard.domain.resource import Resource
 from modelyard.operator.attempts import Attempt, read_attempt, record_attempt
 
@@ -61,7 +61,8 @@ class LocalJobs:
             return
         run.remove("failure.json")
         run.write("spec.json", json.dumps(job.wire()))
-        record_attempt(run, Attempt(queued_at=time.time(), count=attempt.count if attempt else 0))
+        former = attempt or Attempt(queued_at=0.0)
+        record_attempt(run, Attempt(queued_at=time.time(), count=former.count, preemptions=former.preemptions))
 
     def advance(self, wanted: Set[str], held: Set[str] = frozenset()) -> None:
         """Stop and forget what nobody wants any more, unless it succeeded; start the one that has waited longest if none runs.
@@ -75,7 +76,8 @@ class LocalJobs:
                 self.remove(name)
         for name in running.keys() & held:
             self.ray.stop_job(running[name].submission_id)
-            attempts[name] = Attempt(queued_at=running[name].queued_at, count=running[name].count - 1)
+            held_one = running[name]
+            attempts[name] = Attempt(queued_at=held_one.queued_at, count=held_one.count, preemptions=held_one.preemptions + 1)
             record_attempt(self.run(name), attempts[name])
             del running[name]
         waiting = {name: a for name, a in attempts.items() if not a.submission_id and not a.ended_at and name in wanted - held}
@@ -119,7 +121,7 @@ class LocalJobs:
             if "status code 404" not in str(error):
                 raise UnavailableError(f"Ray does not tell about job {attempt.submission_id}: {error}", "it is asked again") from error
             if run.read("result.json") is None and run.read("failure.json") is None:
-                attempt = Attempt(queued_at=attempt.queued_at, count=attempt.count)
+                attempt = Attempt(queued_at=attempt.queued_at, count=attempt.count, preemptions=attempt.preemptions)
             else:
                 attempt.ended_at = time.time()
             record_attempt(run, attempt)
@@ -129,6 +131,9 @@ class LocalJobs:
         log = self.ray.get_job_logs(attempt.submission_id)
         run.write("log.txt", log)
         attempt.ended_at, attempt.message = time.time(), _root_cause(log, str(info.message))
+        failure = run.read_failure()
+        if failure is not None and failure.preempted:
+            attempt.preemptions, attempt.reason = attempt.preemptions + 1, PREEMPTED
         record_attempt(run, attempt)
 
     def _start(self, name: str) -> None:
@@ -157,16 +162,17 @@ def read_job(run: RunFolder) -> JobSeen | None:
         return None
     if not attempt.ended_at:
         running = bool(attempt.submission_id)
-        return JobSeen("running" if running else "queued", progress=run.read_progress() if running else None, attempts=attempt.count)
+        return JobSeen("running" if running else "queued", progress=run.read_progress() if running else None, attempts=attempt.counted)
     result = run.read("result.json")
     if result is not None:
-        return JobSeen("succeeded", result=result, attempts=attempt.count)
+        return JobSeen("succeeded", result=result, attempts=attempt.counted)
     failure = run.read_failure()
     return JobSeen(
         phase="failed",
         message=failure.message if failure else attempt.message,
         retryable=failure.retryable if failure else True,
-        attempts=attempt.count,
+        reason=attempt.reason,
+        attempts=attempt.counted,
         idle_s=time.time() - attempt.ended_at,
     )
 

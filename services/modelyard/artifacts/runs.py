@@ -25,7 +25,7 @@ from pydantic import ValidationError
 
 from modelyard.artifacts.full_disk import explain_full_disk, local_places
 from modelyard.domain.base import Spec
-from modelyard.domain.errors import InvalidInputError, ModelyardError, NotFoundError
+from modelyard.domain.errors import InvalidInputError, ModelyardError, NotFoundError, PreemptedError
 from modelyard.domain.job import JOB_SPEC, EvaluateJob, FetchJob, IngestJob, JobFailure, TrainJob
 from modelyard.domain.resource import Progress
 
@@ -117,9 +117,10 @@ def run_job(argv: list[str], kind: type[S], work: Callable[[S, RunFolder], Spec]
         run.write("result.json", json.dumps(result.wire()))
         return 0
     except ModelyardError as error:
-        return _fail(run, str(error), retryable=error.retryable)
+        return _fail(run, str(error), retryable=error.retryable, preempted=isinstance(error, PreemptedError))
     except (SystemExit, KeyboardInterrupt) as stop:
-        _fail(run, "the job was stopped before its end; start it again to go on", retryable=True)
+        preempted = stop.args == (128 + signal.SIGTERM,)
+        _fail(run, "the job was stopped before its end; start it again to go on", retryable=True, preempted=preempted)
         return int(stop.code or 1) if isinstance(stop, SystemExit) and isinstance(stop.code, int | None) else 130
     except Exception as error:
         full = explain_full_disk(error, places)
@@ -131,11 +132,11 @@ def run_job(argv: list[str], kind: type[S], work: Callable[[S, RunFolder], Spec]
         signal.signal(signal.SIGTERM, former)
 
 
-def _fail(run: RunFolder, message: str, *, retryable: bool) -> int:
+def _fail(run: RunFolder, message: str, *, retryable: bool, preempted: bool = False) -> int:
     message = " ".join(message.split())
     logger.error(message)
     try:
-        run.write("failure.json", json.dumps(JobFailure(message=message, retryable=retryable).wire()))
+        run.write("failure.json", json.dumps(JobFailure(message=message, retryable=retryable, preempted=preempted).wire()))
     except OSError as error:
         # The disk of the run folder itself may be the full one; the log and the exit code still tell.
         logger.error("failure.json could not be written: %s", error)

@@ -39,6 +39,12 @@ class CapacityError(ModelyardError):
     """A disk or a machine is too small for what is asked."""
 
 
+class PreemptedError(ModelyardError):
+    """The machine was taken away before the end; what was done is kept. Nothing has failed."""
+
+    retryable = True
+
+
 class UnavailableError(ModelyardError):
     """A service that is needed does not answer now."""
 

@@ -38,6 +38,8 @@ class TrainJob(Spec):
     fine_tune: FineTune
     dataset_digest: str
     """sha256 of the dataset's bytes; the run refuses others."""
+    suites: dict[str, str] = {}
+    """Suite → URI of the rows that will be asked, and that are not learned (`dataset.decontaminate`)."""
 
 
 class EvaluateJob(Spec):
@@ -123,3 +125,5 @@ class JobFailure(Spec):
 
     message: str
     retryable: bool
+    preempted: bool = False
+    """Stopped from outside, not failed: it is started again and goes on, and no attempt is used up."""

@@ -16,6 +16,10 @@ from modelyard.domain.serving import EmbeddingRoute, KnowledgeBaseRoute, Route
 Job = FetchJob | TrainJob | EvaluateJob | IngestJob
 
 
+PREEMPTED = "Preempted"
+"""The reason of a job that was stopped from outside; it has failed at nothing."""
+
+
 @dataclass(frozen=True)
 class JobSeen:
     """One job as it is now."""
@@ -30,7 +34,7 @@ class JobSeen:
     progress: Progress | None = None
     retryable: bool = False
     attempts: int = 1
-    """How often it was started."""
+    """How often it was started, but for the times that it was preempted."""
     idle_s: float = 0.0
     """Seconds since it failed."""
 

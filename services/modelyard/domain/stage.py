@@ -7,7 +7,7 @@ from typing import Literal
 from modelyard.domain.job import FetchJob, FetchResult
 from modelyard.domain.model import Source
 from modelyard.domain.names import job_name
-from modelyard.domain.observed import Job, JobSeen, Observed, RunJob, Step
+from modelyard.domain.observed import PREEMPTED, Job, JobSeen, Observed, RunJob, Step
 from modelyard.domain.resource import Condition, Progress
 
 MAX_ATTEMPTS = 3
@@ -93,7 +93,9 @@ class Draft:
             return None  # an earlier job of this chain is what people are told about
         self.job = name
         if seen.phase == "failed":
-            if seen.retryable and seen.attempts < max_attempts:
+            if seen.reason == PREEMPTED:
+                self.wait(kind, phase, PREEMPTED, seen.message)
+            elif seen.retryable and seen.attempts < max_attempts:
                 self.wait(kind, phase, "Retrying", f"attempt {seen.attempts} of {max_attempts} failed: {seen.message}")
             else:
                 self.fail(kind, seen.reason or "JobFailed", seen.message)
@@ -131,4 +133,5 @@ class Draft:
 
 def _may_retry(job: JobSeen, max_attempts: int) -> bool:
     backoff_s = FIRST_BACKOFF_S * 2 ** (job.attempts - 1)
-    return job.phase == "failed" and job.retryable and job.attempts < max_attempts and job.idle_s >= backoff_s
+    left = job.attempts < max_attempts or job.reason == PREEMPTED
+    return job.phase == "failed" and job.retryable and left and job.idle_s >= backoff_s
