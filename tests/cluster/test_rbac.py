@@ -14,6 +14,7 @@ from modelyard.operator.cluster_settings import ClusterSettings
 from operating import wait_until
 from operator_process import LEAVES_CONNECTIONS, OperatorProcess
 from players import RayPlayer
+from webhook import Webhook
 from world import CRDS, World
 
 pytestmark = LEAVES_CONNECTIONS
@@ -114,9 +115,11 @@ def bind(kind: str, role: dict[str, Any], name: str, subject: dict[str, str]) ->
 def test_the_whole_life_of_every_kind_takes_exactly_the_rights_that_are_granted(account: str, world: World, proxy: Proxy) -> None:
     settings = everything_on(world.settings, namespaced=account == "namespaced")
     kubeconfig = proxy.through(world.cluster.kubeconfig_for("modelyard-operator", world.namespace))
-    words = ("--verbose", "--lease-namespace", world.namespace)
+    webhook = Webhook(world.folder / "tls")
+    words = ("--verbose", "--lease-namespace", world.namespace, *webhook.words)
     with OperatorProcess(kubeconfig, settings, world.folder, *words, gateway_url=world.player.gateway_url) as operator:
         live(world, proxy, operator)
+        assert webhook.ask(world.namespace, world.model()) == {"uid": "r", "allowed": True}
         refused = [line for line in operator.log().splitlines() if is_refusal(line)]
     assert refused == []
     granted = rights(read("role.yaml")) | rights(read("lease-role.yaml"))
