@@ -11,7 +11,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from modelyard.cli.kinds import label_of, parse_keys, parse_kinds, words_of
-from modelyard.cli.options import Namespace, Watch, Words, examples
+from modelyard.cli.options import Namespace, Watch, complete_words, examples
 from modelyard.cli.session import Session, session_of
 from modelyard.cli.tables import View, build_table
 from modelyard.cli.watching import changes
@@ -36,7 +36,9 @@ class Format(StrEnum):
 )
 def get(
     context: typer.Context,
-    words: Words,
+    words: Annotated[
+        list[str], typer.Argument(metavar="KIND,… | KIND NAME | KIND/NAME", autocompletion=complete_words, show_default=False)
+    ],
     output: Annotated[Format, typer.Option("--output", "-o", help="How to print.")] = Format.TABLE,
     watch: Watch = False,
     all_namespaces: Annotated[bool, typer.Option("--all-namespaces", "-A", help="Look in every namespace.")] = False,

@@ -78,11 +78,13 @@ def logs(
     name = job or _job_of(session, parse_key(resource, namespace))
     shown = 0
     while True:
-        run, text = run_folder(session.settings, name), read_log(session.settings, name)
+        seen = read_job(run_folder(session.settings, name))
+        if seen is None:
+            raise NotFoundError(f"there is no job {name!r}", "`modelyard events` names those that there were")
+        text = read_log(session.settings, name)  # after that look: of a job that has ended, this is all
         session.out.out(text[shown:], end="", highlight=False)
         shown = len(text)
-        seen = read_job(run)
-        if not follow or seen is None or seen.phase in {"succeeded", "failed"}:
+        if not follow or seen.phase in {"succeeded", "failed"}:
             return
         session.sleep(FOLLOW_INTERVAL_S)
 
