@@ -13,7 +13,7 @@ from modelyard.domain.errors import InvalidInputError
 from modelyard.operator.store import ResourceStore
 
 SLOW = ("ray", "torch", "transformers", "openai", "sqlalchemy", "pymilvus", "yaml", "fsspec", "huggingface_hub")
-COMMANDS = ("up", "down", "status", "logs", "apply", "get", "describe", "wait", "rollout", "events", "chat", "delete", "version")
+COMMANDS = ("up", "down", "status", "logs", "apply", "get", "describe", "wait", "rollout", "refresh", "events", "chat", "delete", "version")
 
 
 def test_help_lists_every_command(run: Callable[..., Result]) -> None:
@@ -21,7 +21,7 @@ def test_help_lists_every_command(run: Callable[..., Result]) -> None:
     assert all(f"│ {command} " in output for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", ["apply", "get", "describe", "wait", "events", "chat", "delete"])
+@pytest.mark.parametrize("command", ["apply", "get", "describe", "wait", "refresh", "events", "chat", "delete"])
 def test_every_command_has_examples(run: Callable[..., Result], command: str) -> None:
     output = run(command, "--help").output
     assert f"$ modelyard {command}" in output.partition("Examples:")[2]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from modelyard.domain.durations import seconds_between
 from modelyard.domain.errors import InvalidInputError
 from modelyard.domain.observed import Plan
 from modelyard.operator.back_off import BackOff
@@ -273,7 +274,8 @@ class Controller:
 
     def _again_s(self, status: Any) -> float:
         """Spread, so that what came together does not go on together."""
-        if _is_rolling_out(status, self.api.clock.now()):
+        now = self.api.clock.now()
+        if _is_rolling_out(status, now):
             delay_s = self.timing.rollout_s
         elif status.phase in SETTLED_PHASES:
             delay_s = self.timing.resync_s
@@ -281,7 +283,13 @@ class Controller:
             delay_s = self.timing.deploying_s
         else:
             delay_s = self.timing.running_s if status.progress else self.timing.queued_s
-        return delay_s * random.uniform(0.8, 1.2)
+        return min(delay_s * random.uniform(0.8, 1.2), _until_tick_s(status, now))
+
+
+def _until_tick_s(status: Any, now: str) -> float:
+    """Seconds until a schedule ticks; infinite without one, and for a tick that came already and waits for something."""
+    left_s = seconds_between(now, getattr(status, "next_schedule_time", ""))
+    return left_s if left_s > 0 else float("inf")
 
 
 def _is_rolling_out(status: Any, now: str) -> bool:

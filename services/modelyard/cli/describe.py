@@ -13,6 +13,7 @@ from modelyard.cli.events import events_table
 from modelyard.cli.kinds import parse_keys
 from modelyard.cli.options import Namespace, Words, examples
 from modelyard.cli.rollout_view import rollout_parts
+from modelyard.cli.schedule_view import history_table, schedule_text
 from modelyard.cli.session import session_of
 from modelyard.cli.status import (
     conditions_of,
@@ -27,6 +28,7 @@ from modelyard.cli.status import (
 )
 from modelyard.cli.tables import View, build_table, format_interval, plain_table
 from modelyard.domain.base import Spec
+from modelyard.domain.evaluation import Evaluation
 from modelyard.domain.model import Model, ModelVersion
 from modelyard.domain.resource import Resource
 
@@ -58,6 +60,8 @@ def build_description(resource: Resource, view: View, events: "list[Event]") -> 
         rows = [[c.type, c.status, c.reason, format_age(c.last_transition_time, view.now), c.message] for c in conditions]
         yield from _section("Conditions", plain_table(["TYPE", "STATUS", "REASON", "SINCE", "MESSAGE"], rows))
     yield from _scores(resource, view)
+    if isinstance(resource, Evaluation) and (runs := history_table(resource, view.now)) is not None:
+        yield from _section("History", runs)
     if isinstance(resource, Model):
         if resource.status.rollout is not None:
             yield from _section("Rollout", Group(*rollout_parts(resource, view.now)))
@@ -84,6 +88,7 @@ def _head(resource: Resource, view: View) -> Iterator[RenderableType]:
         "Phase": phase,
         "Message": message_of(resource),
         **_state(resource),
+        "Schedule": schedule_text(resource, view.now),
     }
     for name, value in lines.items():
         if value:

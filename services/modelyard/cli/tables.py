@@ -121,6 +121,7 @@ def _message(resource: Resource, view: View) -> str:
 
 
 PHASE, PROGRESS, SCORE, AGE = Column("PHASE", _phase), Column("PROGRESS", _progress), Column("SCORE", _score), Column("AGE", _age)
+LAST = Column("LAST", lambda resource, view: format_age(resource.status.last_schedule_time, view.now), wide=True)
 METRIC, MESSAGE = Column("METRIC", _metric, wide=True), Column("MESSAGE", _message, wide=True)
 
 COLUMNS: dict[str, list[Column]] = {
@@ -154,6 +155,8 @@ COLUMNS: dict[str, list[Column]] = {
         AGE,
         METRIC,
         Column("TARGET", lambda evaluation, view: evaluation.status.target, wide=True),
+        Column("SCHEDULE", lambda evaluation, view: evaluation.spec.schedule.cron if evaluation.spec.schedule else "", wide=True),
+        LAST,
         MESSAGE,
     ],
     "KnowledgeBase": [
@@ -163,6 +166,8 @@ COLUMNS: dict[str, list[Column]] = {
         Column("CHUNKS", lambda base, view: str(base.status.chunks)),
         AGE,
         Column("COLLECTION", lambda base, view: base.status.collection, wide=True),
+        Column("REFRESH", lambda base, view: base.spec.refresh.cron if base.spec.refresh else "", wide=True),
+        LAST,
         MESSAGE,
     ],
 }
