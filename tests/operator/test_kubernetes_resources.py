@@ -15,6 +15,9 @@ class FakeApi:
     def __init__(self) -> None:
         self.applied: list[dict[str, Any]] = []
 
+    def patch(self, kind: str, namespace: str, name: str, changes: dict[str, Any]) -> None:
+        """Nothing is there any more."""
+
     def apply(self, document: dict[str, Any], subresource: str = "") -> dict[str, Any]:
         assert subresource == "status"
         self.applied.append(document)
@@ -70,3 +73,9 @@ def test_one_that_was_never_served_holds_nobody_up(api: FakeApi) -> None:
     cache = WatchCache()
     cache.put(OLD | {"status": {}})
     assert KubernetesResources(api, cache, "team", lambda: "2026-11-24T18:00:00Z").served_and_unreadable() == []  # type: ignore[arg-type]
+
+
+def test_one_that_turns_out_to_be_gone_is_forgotten_rather_than_worked_on(resources: KubernetesResources) -> None:
+    resources.hold(("Model", "team", "bot"))
+    assert resources.find("Model", "team", "bot") is None
+    assert not resources.cache.put(OLD), "a late event does not bring it back"

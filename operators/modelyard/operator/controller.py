@@ -38,6 +38,8 @@ class Timing:
 
     resync_s: float = 120.0
     """A resource that is as it should be: its inputs may have changed."""
+    watched_s: float = 5.0
+    """The first listing, until the watches have begun for sure: what went in between nobody tells, so all is listed once more."""
     running_s: float = 5.0
     """One whose job runs: its progress."""
     queued_s: float = 10.0
@@ -105,7 +107,7 @@ class Controller:
     def start(self, workers: int) -> None:
         """Begin to work. Everything there is gets listed first, and until then nothing is settled: see Reconciler.settle."""
         self._list_until_it_works()
-        self.queue.add((LISTED, "", ""), self.timing.resync_s)
+        self.queue.add((LISTED, "", ""), min(self.timing.watched_s, self.timing.resync_s))
         for number in range(workers):
             thread = threading.Thread(target=self._work, name=f"reconcile-{number}", daemon=True)
             thread.start()

@@ -146,7 +146,9 @@ class KubernetesResources:
         metadata = document["metadata"]
         changes = {"metadata": {"finalizers": finalizers, "resourceVersion": metadata["resourceVersion"], "uid": metadata["uid"]}}
         changed = self.api.patch(document["kind"], metadata["namespace"], metadata["name"], changes)
-        if changed is not None and finalizers:
+        if changed is None:
+            self.cache.drop(document)  # it went before the watches began: they do not tell
+        elif finalizers:
             self.cache.put(changed)
 
     def _understand(self, document: dict[str, Any]) -> Resource | None:
