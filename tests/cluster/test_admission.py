@@ -92,7 +92,8 @@ def admission(cluster: Cluster, crds: None, tmp_path_factory: pytest.TempPathFac
 def test_a_model_that_does_not_fit_is_refused_with_the_numbers(admission: Admission) -> None:
     code, told = admission.apply(admission.model("large", source=KNOWN))
     assert code == 1
-    assert told.strip().endswith(f'admission webhook "admission.modelyard.io" denied the request: {WEIGHTS}; {ADVICE}')
+    denied = 'admission webhook "admission.modelyard.io" denied the request'
+    assert told.strip() == f'The request is invalid: error when creating "STDIN": {denied}: {WEIGHTS}; {ADVICE}'
     assert admission.world.get(name="large") is None
 
 
@@ -162,13 +163,24 @@ def test_what_was_said_is_counted_and_nothing_failed(admission: Admission) -> No
     assert "Traceback" not in admission.operator.log()
 
 
-def test_without_a_webhook_the_status_says_the_same(world: World) -> None:
-    keep_fetch(world)
+def test_a_folder_without_a_certificate_ends_the_operator(world: World) -> None:
+    words = ("--admission-certificates", str(world.folder))
+    with OperatorProcess(world.cluster.kubeconfig, world.settings, world.folder, *words, gateway_url="http://127.0.0.1:1") as operator:
+        wait_until(lambda: operator.ended() is not None, told=operator.log)
+        assert operator.ended() == 1
+    assert "tls.crt cannot be read with its key: No such file or directory; mount a Secret" in operator.log()
+
+
+def test_when_the_webhook_is_down_the_status_says_the_same(admission: Admission) -> None:
+    """The last test: it ends the operator that answers."""
+    world = admission.world
+    assert admission.operator.stop() == 0
+    assert admission.apply(admission.model("large", source=KNOWN)) == (0, "")
     with world.operator():
-        world.apply(world.model(source=KNOWN, fineTune=None, evaluation=None))
-        world.await_phase("Failed")
-    condition = world.condition("Serving")
+        world.await_phase("Failed", name="large")
+    condition = world.condition("Serving", name="large")
     assert (condition["reason"], condition["message"]) == ("DoesNotFit", f"{WEIGHTS}; {ADVICE}")
-    assert world.condition("Ready")["reason"] == "DoesNotFit"
-    assert world.player.jobs() == [] and world.ray_services() == []
-    assert ("Warning", "DoesNotFit") in {(event.type, event.reason) for event in world.events()}
+    assert world.condition("Ready", name="large")["reason"] == "DoesNotFit"
+    assert world.ray_services() == []
+    events = {(event.type, event.reason) for event in world.events() if event.involved_object.name == "large"}
+    assert ("Warning", "DoesNotFit") in events
