@@ -12,7 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,21 +144,23 @@ def measure_reaction(bench: Bench, count: int, changes: int) -> dict[str, Any]:
     }
 
 
-def measure_churn(bench: Bench, count: int) -> dict[str, Any]:
+def measure_churn(bench: Bench, count: int, letter: str) -> dict[str, Any]:
     """A fifth of the Models is edited, deleted or made while all converge; then nothing may be left over."""
-    with bench.fleet(count, "c") as fleet, bench.operator():
-        return churn(fleet, count, DEADLINE_S)
+    with bench.fleet(count, letter) as fleet, bench.operator() as operator:
+        return churn(fleet, count, DEADLINE_S) | {"operator_cpu_s": operator.cpu_s(), "peak_rss_mib": operator.peak_rss_mib()}
 
 
-def compare(bench: Bench, count: int, repeats: int, writes: list[Write], former: tuple[str, str, str]) -> dict[str, Any]:
-    """Bound and operator in turns."""
+def compare(
+    bench: Bench, count: int, repeats: int, recorded: tuple[list[Write], tuple[str, str, str]], run: Callable[..., dict[str, Any]]
+) -> dict[str, Any]:
+    """The writes alone and the operator in turns, so that what else the machine does meets both. run: (bench, count, letter)."""
     bounds, runs = [], []
-    for turn in range(repeats):
-        bounds.append(measure_bound(bench, count, writes, former, "abdefg"[turn]))
+    for _ in range(repeats):
+        bounds.append(measure_bound(bench, count, *recorded, "b"))
         say(f"{count} Models, the writes alone: {bounds[-1]['seconds']:.1f} s")
-        runs.append(measure_convergence(bench, count, "hijklm"[turn]))
+        runs.append(run(bench, count, "c"))
         say(f"{count} Models, the operator: {runs[-1]}")
-    ratios = [run["seconds"] / bound["seconds"] for run, bound in zip(runs, bounds, strict=True)]
+    ratios = [one["seconds"] / bound["seconds"] for one, bound in zip(runs, bounds, strict=True)]
     return {"models": count, "bounds": bounds, "runs": runs, "ratio": statistics.median(ratios), "ratios": ratios}
 
 
@@ -168,9 +170,10 @@ def say(text: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--models", type=int, default=1000, help="of the one large run; 0: none (default: %(default)s)")
-    parser.add_argument("--small", type=int, default=200, help="of the repeated and the churning run (default: %(default)s)")
-    parser.add_argument("--repeats", type=int, default=3, help="of the small run (default: %(default)s)")
+    parser.add_argument("--models", type=int, default=1000, help="of the large run (default: %(default)s)")
+    parser.add_argument("--large-repeats", type=int, default=1, help="of the large run and its bound, 5 min each (default: %(default)s)")
+    parser.add_argument("--small", type=int, default=200, help="of the churning run (default: %(default)s)")
+    parser.add_argument("--repeats", type=int, default=3, help="of the churning run and its bound (default: %(default)s)")
     parser.add_argument("--objects", type=int, default=100, help="of the quiet and the reaction run (default: %(default)s)")
     parser.add_argument("--changes", type=int, default=200, help="whose reactions are measured (default: %(default)s)")
     parser.add_argument("--per-namespace", type=int, default=100, help="Models (default: %(default)s)")
@@ -197,21 +200,20 @@ def measure(bench: Bench, arguments: argparse.Namespace) -> dict[str, Any]:
     """Everything, or the one measurement that was asked for."""
     result: dict[str, Any] = {"machine": machine(), "note": arguments.note, "per_namespace": arguments.per_namespace}
     wanted = [arguments.only] if arguments.only else ["compare", "quiet", "reaction", "churn"]
-    if "compare" in wanted:
-        writes, former = record(bench)
-        result["writes_per_model"] = count_kinds(writes)
+    if {"compare", "churn"} & {*wanted}:
+        recorded = record(bench)
+        result["writes_per_model"] = count_kinds(recorded[0])
         say(f"writes per Model: {result['writes_per_model']}")
-        sizes = ((arguments.small, arguments.repeats), (arguments.models, 1))
-        result["convergence"] = [compare(bench, count, repeats, writes, former) for count, repeats in sizes if count and repeats]
+    if "churn" in wanted:
+        result["churn"] = compare(bench, arguments.small, arguments.repeats, recorded, measure_churn)
+    if "compare" in wanted:
+        result["convergence"] = compare(bench, arguments.models, arguments.large_repeats, recorded, measure_convergence)
     if "quiet" in wanted:
         result["quiet"] = measure_quiet(bench, arguments.objects)
         say(f"quiet: {result['quiet']}")
     if "reaction" in wanted:
         result["reaction"] = measure_reaction(bench, arguments.objects, arguments.changes)
         say(f"reaction: {result['reaction']}")
-    if "churn" in wanted:
-        result["churn"] = measure_churn(bench, arguments.small)
-        say(f"churn: {result['churn']}")
     return result
 
 
