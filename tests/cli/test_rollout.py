@@ -132,7 +132,7 @@ def test_the_same_command_later_is_another_request(run: Callable[..., Result], s
             ["pause", "bot"],
             ModelStatus(),
             "model/bot has no rollout: no version has taken over from another yet; "
-            "change the dataset, the source or spec.fineTune, and the version that comes of it is rolled out",
+            "change the source or spec.fineTune, or `modelyard refresh` it after its rows changed: what comes of it is rolled out",
             id="no rollout yet",
         ),
         pytest.param(

@@ -105,7 +105,7 @@ def _rollout(model: Model) -> RolloutStatus:
     if rollout is None:
         raise NotFoundError(
             f"{label_of(model)} has no rollout: no version has taken over from another yet",
-            "change the dataset, the source or spec.fineTune, and the version that comes of it is rolled out",
+            "change the source or spec.fineTune, or `modelyard refresh` it after its rows changed: what comes of it is rolled out",
         )
     return rollout
 
