@@ -48,20 +48,17 @@ def main() -> int:
     """Run until SIGTERM; 0 then, 1 when the settings are wrong or it cannot start, 3 when the Lease was lost."""
     arguments = _parse()
     _set_up_logs(verbose=arguments.verbose)
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
     try:
         settings = read_settings(arguments.config)
+        client = connect()
+        admission = build_admission(settings, client, metrics, arguments.admission_port, arguments.admission_certificates)
     except ModelyardError as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         return 1
     # Threads inherit it: all signals wait for sigwait below.
     signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    registry, client = CollectorRegistry(), connect()
-    metrics = Metrics(registry)
-    try:
-        admission = build_admission(settings, client, metrics, arguments.admission_port, arguments.admission_certificates)
-    except ModelyardError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return 1
     controller = build_controller(settings, client, metrics, arguments.gateway_url, Timing(resync_s=arguments.resync_s))
     running = Running(
         controller,
