@@ -171,6 +171,9 @@ class Controller:
             self.queue.add(("Model", namespace, model))
             for evaluation in self.cache.list_of_model("Evaluation", namespace, model):
                 self.queue.add(key_of(evaluation))
+        if kind == "ModelVersion" and not model:  # a listing misses it, and does not tell whose it was
+            for found in self.cache.list("Model", namespace):
+                self.queue.add(key_of(found))
         if kind == "RayJob":
             for user, plan in list(self.tenant(namespace).reconciler.plans.items()):
                 if name in plan.jobs:

@@ -14,7 +14,7 @@ from modelyard.domain.resource import Resource
 from modelyard.operator.attempts import Attempt, read_attempt, record_attempt
 from modelyard.operator.causes import Cause
 from modelyard.operator.kubernetes import Api, RefusedError
-from modelyard.operator.labels import ATTEMPT_ANNOTATION, QUEUE_LABEL
+from modelyard.operator.labels import ATTEMPT_ANNOTATION, JOB_LABEL, QUEUE_LABEL
 from modelyard.operator.watch_cache import WatchCache
 
 Document = Mapping[str, Any]
@@ -86,7 +86,7 @@ class KubernetesJobs(Mapping[str, JobSeen]):
 
     def advance(self, wanted: Set[str], held: Set[str] = frozenset()) -> None:
         """End the jobs that nobody wants any more, suspend those that are held, and let go on what was held."""
-        documents = self.cache.list("RayJob", self.namespace)
+        documents = self.cache.list("RayJob", self.namespace, _is_ours)
         there = {document["metadata"]["name"] for document in documents}
         self._unwanted = {name: since for name, since in self._unwanted.items() if name in there}
         for document in documents:
@@ -205,6 +205,11 @@ class KubernetesJobs(Mapping[str, JobSeen]):
             attempts=attempt.counted,
             idle_s=self._clock() - attempt.ended_at,
         )
+
+
+def _is_ours(document: Document) -> bool:
+    """A namespace may have RayJobs of its own, which nobody here may end."""
+    return JOB_LABEL in (document["metadata"].get("labels") or {})
 
 
 def _attempt_of(document: Document) -> int:

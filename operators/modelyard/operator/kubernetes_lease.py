@@ -1,5 +1,6 @@
 """The operator's Lease in the API. Knows nothing of who should hold it."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,8 +18,9 @@ REQUEST_TIMEOUT_S = 5.0
 class KubernetesLease:
     """A Lease by its name. The resourceVersion lets one of several writers win."""
 
-    def __init__(self, client: ApiClient, namespace: str) -> None:
-        self._api, self._namespace = CoordinationV1Api(client), namespace
+    def __init__(self, client: ApiClient, namespace: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """now: what people read as the time of the renewal; nobody measures by it."""
+        self._api, self._namespace, self._now = CoordinationV1Api(client), namespace, now
 
     def read(self) -> Hold | None:
         """What it says; None while there is none. Raises LeaseUnreachableError."""
@@ -30,7 +32,7 @@ class KubernetesLease:
         spec = V1LeaseSpec(
             holder_identity=hold.holder,
             lease_duration_seconds=int(hold.lease_s),
-            renew_time=datetime.now(UTC),
+            renew_time=self._now(),
         )
         metadata = V1ObjectMeta(name=LEASE_NAME, namespace=self._namespace, labels=managed_labels())
         lease = V1Lease(metadata=metadata, spec=spec)

@@ -1,11 +1,16 @@
 """Keep what the pods of a namespace stand on as it should be: their account, their volume, their fences."""
 
+import logging
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from modelyard.operator.cluster_settings import ClusterSettings
-from modelyard.operator.kubernetes import Api
+from modelyard.operator.kubernetes import Api, RefusedError
 from modelyard.operator.kubernetes_serving import covers
 from modelyard.operator.support_manifests import build_network_policies, build_service_account, build_volume_claim
+
+logger = logging.getLogger(__name__)
 
 LOOK_AGAIN_S = 600.0
 
@@ -30,5 +35,14 @@ class Support:
         for wanted in self._wanted:
             actual = self.api.get(wanted["kind"], self.namespace, wanted["metadata"]["name"])
             if actual is None or not covers(actual, wanted):
-                self.api.apply(wanted)
+                self._put_back(wanted, is_there=actual is not None)
         self._looked_at = time.monotonic()
+
+    def _put_back(self, wanted: Mapping[str, Any], *, is_there: bool) -> None:
+        """What is there and cannot be changed, such as a claim that somebody made larger, is no reason to serve nothing."""
+        try:
+            self.api.apply(wanted)
+        except RefusedError as error:
+            if not is_there:
+                raise
+            logger.warning("%s %s stays as it is: %s", wanted["kind"], wanted["metadata"]["name"], error)
