@@ -25,8 +25,10 @@ class RayPlayer:
         self.objects = client.CustomObjectsApi(api)
         self.namespace = namespace
         self.tuned_score = 0.9
+        self.suite_scores: dict[str, float] = {}
+        """Suite → what a tuned version scores in it, where it is not that."""
         self.held: set[str] = set()
-        """Kinds of jobs that run on until they are taken out."""
+        """Kinds of jobs, or suites, that run on until they are taken out."""
         self.failures: dict[str, list[tuple[str, bool]]] = {}
         """Kind, or KIND/MODEL → the next failures: message, and whether another attempt may help."""
         self.left_alone: set[str] = set()
@@ -95,7 +97,7 @@ class RayPlayer:
         if status.get("jobDeploymentStatus") != "Running":
             run.write("progress.json", json.dumps({"stage": "working", "step": 1, "totalSteps": 2, "percent": 50.0}))
             self._say(metadata["name"], {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"})
-        elif spec["kind"] not in self.held:
+        elif not self.held & {spec["kind"], *(suite["name"] for suite in spec.get("suites") or ())}:
             of_model = f"{spec['kind']}/{metadata['labels']['modelyard.io/name']}"
             failure = (self.failures.get(of_model) or self.failures.get(spec["kind"]) or [None]).pop(0)
             if failure:
@@ -115,14 +117,19 @@ class RayPlayer:
             case "train":
                 return {"digest": digest_of(spec["version"]), "steps": 1, "loss": 0.1, "tokens": 1}
             case "evaluate":
-                value = self.tuned_score if spec.get("adapterDigest") else 0.1
                 return {
-                    "scores": [{"metric": "records.field_score", "value": value, "low": 0, "high": 1, "rows": 4}],
+                    "scores": [
+                        {"metric": f"{suite['name']}.field_score", "value": self._score(spec, suite), "low": 0, "high": 1, "rows": 4}
+                        for suite in spec["suites"]
+                    ],
                     "attempts": [],
                     "seconds": 1,
                 }
             case _:
                 return {"collection": "c", "documents": 1, "chunks": 1}
+
+    def _score(self, spec: dict[str, Any], suite: dict[str, Any]) -> float:
+        return self.suite_scores.get(suite["name"], self.tuned_score) if spec.get("adapterDigest") else 0.1
 
     def _serve(self, service: dict[str, Any]) -> None:
         self.config = yaml.safe_load(service["spec"]["serveConfigV2"])

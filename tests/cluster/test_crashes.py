@@ -6,49 +6,16 @@ A crash matrix: exhaustive, and counted.
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
+from mortal import Moment, MortalClient
 from operating import Operator, wait_until
 from scenarios import SCENARIOS, Scenario, outcome
 from world import World
 
 AT_ONCE = 4
-READS = ("GET", "HEAD")
-Moment = Literal["before", "after"]
-
-
-class Crash(SystemExit):
-    """The end of the process, as far as its threads can tell."""
-
-
-class MortalClient:
-    """An API client that dies at its n-th write, and with it all who use it."""
-
-    def __init__(self, client: Any, nth: int, moment: Moment) -> None:
-        self._client, self._nth, self._moment = client, nth, moment
-        self.writes = 0
-        self.dead = False
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._client, name)
-
-    def call_api(self, method: str, *rest: Any, **more: Any) -> Any:
-        if self.dead:
-            raise Crash
-        if method in READS:
-            return self._client.call_api(method, *rest, **more)
-        self.writes += 1
-        dies = self.writes == self._nth
-        self.dead = self.dead or dies
-        if dies and self._moment == "before":
-            raise Crash
-        answer = self._client.call_api(method, *rest, **more)
-        if dies:
-            answer.read()
-            raise Crash
-        return answer
 
 
 def run(world: World, scenario: Scenario, nth: int, moment: Moment) -> tuple[dict[str, Any], MortalClient]:
