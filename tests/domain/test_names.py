@@ -70,6 +70,11 @@ def test_other_work_has_another_name(other: FetchJob | TrainJob) -> None:
     assert names.job_name(other) != names.job_name(fetch_job())
 
 
+def test_a_suite_that_is_added_later_trains_no_version_anew() -> None:
+    job = TrainJob(store="file:///store", version="v", base_digest=BASE, fine_tune=TUNE, dataset_digest=ROWS)
+    assert names.job_name(job.model_copy(update={"suites": {"exam": "exam.jsonl"}})) == names.job_name(job)
+
+
 def test_models_share_an_engine_when_base_and_settings_are_the_same() -> None:
     serving = Serving()
     assert names.engine_name(BASE, serving) == names.engine_name(BASE, Serving())

@@ -5,11 +5,12 @@ from typing import Any
 import pytest
 
 from modelyard.domain.errors import InvalidInputError, NotFoundError
-from modelyard.training.corpus import read_corpus
+from modelyard.training.corpus import check_corpus, read_corpus
 
 
 def test_the_rows_of_a_run_are_read(yard: Any) -> None:
-    assert len(read_corpus(yard.job())) == 60
+    assert len(list(read_corpus(yard.job()))) == 60
+    check_corpus(yard.job())
 
 
 def test_other_bytes_than_recorded_are_refused(yard: Any) -> None:
@@ -23,7 +24,7 @@ def test_other_bytes_than_recorded_are_refused(yard: Any) -> None:
 def test_fewer_rows_than_a_step_takes_are_refused(yard: Any) -> None:
     job = yard.job({"workers": {"count": 2}}, batch_size=64)
     with pytest.raises(InvalidInputError, match="has 60 rows to learn from, and a step of 2 workers takes batchSize 64; add rows"):
-        read_corpus(job)
+        check_corpus(job)
 
 
 def test_a_dataset_that_is_gone_is_named(yard: Any, tmp_path: Path) -> None:

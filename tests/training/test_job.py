@@ -11,6 +11,7 @@ import pytest
 
 from modelyard.artifacts.manifest import Manifest, list_files
 from modelyard.artifacts.runs import RunFolder
+from modelyard.domain.dataset_statistics import DatasetStatistics
 from modelyard.domain.errors import InvalidInputError, NotFoundError
 from modelyard.domain.job import TrainJob, TrainResult
 from modelyard.training.history import read_history
@@ -121,7 +122,9 @@ def test_a_run_survives_the_end_of_a_worker_and_of_the_whole_job(
     manifest = yard.store.manifest(result.digest)
     assert sorted(entry.path for entry in manifest.files) == sorted([CONFIG_FILE, WEIGHTS_FILE, "curve.png", "history.json"])
     assert (manifest.kind, manifest.base_digest) == ("adapter", yard.base_digest)
-    assert manifest.lineage["rows"] == {"train": 54, "validation": 6, "truncated": 0, "dropped": 0}
+    counts = {"train": 54, "validation": 6, "truncated": 0, "dropped": 0, "duplicates": 0, "contaminated": 0}
+    assert manifest.lineage["rows"] == counts
+    assert DatasetStatistics.model_validate(manifest.lineage["data"]).rows == 60
     assert manifest.lineage["version"] == "tiny-1"
     assert manifest.packages.keys() == {"deepspeed", "peft", "ray", "torch", "transformers"}
     assert len(list(Path(run.path, "checkpoints").glob("checkpoint_*/"))) == KEPT_CHECKPOINTS, "what the kills left is swept"

@@ -20,6 +20,15 @@ class Dataset(Spec):
     `output`, `prompt-completion` has `prompt` and `completion`, `text` has `text`; `auto` looks at the first row."""
     validation_split: float = Field(default=0.1, ge=0.0, le=0.5)
     """The share of rows held out to measure validation loss."""
+    overlong: Literal["cut", "drop", "split"] = "cut"
+    """What becomes of rows of more than maxLength tokens: `cut` at their end, `drop`, or `split`, which lets a text go on in
+    the next example and cuts conversations. Each is counted."""
+    deduplicate: bool = True
+    """Whether rows that are equal to one before them are left out; they are counted in either case. Set it to false where
+    rows are repeated to give them more weight."""
+    decontaminate: Literal["none", "exact", "ngram"] = "exact"
+    """Which rows are left out because a suite of the Model's evaluation asks them: `exact` those with its whole question,
+    `ngram` also those with 13 words in a row that only one question of the suite has. They are counted by suite."""
 
 
 class Adapter(Spec):

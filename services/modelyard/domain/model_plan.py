@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from modelyard.domain.evaluation import Score, Verdict, suite_inputs
+from modelyard.domain.evaluation import Score, Suite, Verdict, suite_inputs
 from modelyard.domain.gate import judge
 from modelyard.domain.job import EvaluateJob, EvaluateResult, FetchResult, TrainJob, TrainResult
 from modelyard.domain.model import Model, ModelStatus, ModelVersion, ModelVersionSpec, ModelVersionStatus
@@ -34,11 +34,18 @@ def plan_model(model: Model, seen: Observed) -> Plan:
     return _ModelPlan(model, seen).build()
 
 
-def build_train_job(name: str, spec: ModelVersionSpec, store: str) -> TrainJob | None:
-    """The run that makes a version; None for one that is not tuned."""
+def build_train_job(name: str, spec: ModelVersionSpec, store: str, suites: Sequence[Suite] = ()) -> TrainJob | None:
+    """The run that makes a version; None for one that is not tuned. suites: those that will score it; they do not change its name."""
     if spec.fine_tune is None:
         return None
-    return TrainJob(store=store, version=name, base_digest=spec.base_digest, fine_tune=spec.fine_tune, dataset_digest=spec.dataset_digest)
+    return TrainJob(
+        store=store,
+        version=name,
+        base_digest=spec.base_digest,
+        fine_tune=spec.fine_tune,
+        dataset_digest=spec.dataset_digest,
+        suites={suite.name: suite.uri for suite in suites},
+    )
 
 
 class _ModelPlan:
@@ -170,7 +177,8 @@ class _ModelPlan:
         return build_train_job(version.metadata.name, version.spec, self.seen.platform.store)
 
     def _train(self) -> str | None:
-        job = build_train_job(self.desired, self.version_spec, self.seen.platform.store)
+        suites = self.spec.evaluation.suites if self.spec.evaluation else []
+        job = build_train_job(self.desired, self.version_spec, self.seen.platform.store, suites)
         if job is None:
             return ""
         document = self.draft.run(job, "Trained", "Training", max_attempts=1 + job.fine_tune.max_failures)

@@ -29,6 +29,9 @@ def version_name(model: str, base_digest: str, fine_tune: FineTune | None, datas
 def job_name(job: FetchJob | TrainJob | EvaluateJob | IngestJob) -> str:
     """The run of a job; two resources that ask for the same work share it, wherever its results are kept."""
     asked = {field: value for field, value in job.wire().items() if field not in PLACES}
+    if isinstance(job, TrainJob):
+        # A suite that is added later must not train a version anew that is there already.
+        del asked["suites"]
     return _hashed(job.kind, asked)
 
 

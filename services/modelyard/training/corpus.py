@@ -1,16 +1,23 @@
 """The rows that a run was asked to learn from, and no others. Light, so that the driver can refuse before workers start."""
 
 from modelyard.artifacts.content import content_digest
-from modelyard.datasets.rows import Conversation, read_conversations
+from modelyard.datasets.rows import Rows
 from modelyard.domain.errors import InvalidInputError
 from modelyard.domain.job import TrainJob
 
 
-def read_corpus(spec: TrainJob) -> list[Conversation]:
-    """Read and check the dataset of a run.
+def check_corpus(spec: TrainJob) -> None:
+    """Read the dataset of a run once, and keep nothing of it.
 
-    Raises InvalidInputError if the bytes are not those that were recorded, if a row is unfit or if there are
-    fewer rows than one step takes; NotFoundError if the dataset is gone.
+    Raises as `read_corpus` and its rows do, and InvalidInputError if there are fewer rows than one step takes.
+    """
+    require_rows(spec, sum(1 for _ in read_corpus(spec)))
+
+
+def read_corpus(spec: TrainJob) -> Rows:
+    """The dataset of a run, to be read row by row; each raises InvalidInputError where it is unfit.
+
+    Raises InvalidInputError if the bytes are not those that were recorded, NotFoundError if the dataset is gone.
     """
     dataset = spec.fine_tune.dataset
     digest = content_digest(dataset.uri)
@@ -19,9 +26,7 @@ def read_corpus(spec: TrainJob) -> list[Conversation]:
             f"dataset {dataset.uri} has changed: its digest is {digest[:12]}, not {spec.dataset_digest[:12]}",
             "apply the resource again to train a version on the new rows",
         )
-    conversations = read_conversations(dataset.uri, dataset.format)
-    require_rows(spec, len(conversations))
-    return conversations
+    return Rows(dataset.uri, dataset.format)
 
 
 def require_rows(spec: TrainJob, rows: int) -> None:

@@ -1,6 +1,7 @@
 """The figures of a run, step by step, and what they say about how far it is. Knows no clock: it is told the seconds."""
 
 from pathlib import Path
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
@@ -37,6 +38,8 @@ class History(BaseModel):
     total_steps: int
     rows: dict[str, int]
     """How many are learned from, measured on, cut and left out."""
+    data: dict[str, Any] = {}
+    """What was found in the dataset: its statistics as they are stored with the result."""
     points: list[Point] = []
 
     @property

@@ -15,7 +15,7 @@ from modelyard.domain.fine_tune import Workers
 from modelyard.domain.job import TrainJob, TrainResult
 from modelyard.domain.resource import Progress
 from modelyard.training.cluster import require_room, threads_per_worker
-from modelyard.training.corpus import read_corpus
+from modelyard.training.corpus import check_corpus
 from modelyard.training.layout import CHECKPOINTS_FOLDER
 from modelyard.training.result import store_adapter
 from modelyard.training.sweep import sweep_checkpoints
@@ -54,7 +54,7 @@ def check(spec: TrainJob, store: ArtifactStore) -> None:
     kind = store.manifest(spec.base_digest).kind
     if kind != "causal-lm":
         raise InvalidInputError(f"base {spec.base_digest[:12]} is {kind!r} weights", "name a causal language model in source.uri")
-    read_corpus(spec)
+    check_corpus(spec)
 
 
 def _fit(spec: TrainJob, run: RunFolder) -> ray.train.Checkpoint:

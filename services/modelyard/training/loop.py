@@ -29,7 +29,8 @@ class Loop:
         """checkpoint: a folder that `write_checkpoint` wrote."""
         self.fine_tune, self.knobs = spec.fine_tune, spec.fine_tune.hyperparameters
         self.examples, self.pad_id, self.place = examples, pad_id, place
-        self.history = History(total_steps=count_steps(self.knobs, len(examples.train)), rows=examples.counts())
+        steps = count_steps(self.knobs, len(examples.train))
+        self.history = History(total_steps=steps, rows=examples.counts(), data=examples.statistics.wire())
         self.engine = Engine(base, spec.fine_tune, place, checkpoint)
         if self.knobs.packing:
             require_packable(self.engine.model.config)

@@ -33,6 +33,7 @@ def store_adapter(store: ArtifactStore, spec: TrainJob, checkpoint: Path) -> Tra
                 "datasetDigest": spec.dataset_digest,
                 "fineTune": spec.fine_tune.wire(),
                 "rows": history.rows,
+                "data": history.data,
                 "steps": history.step,
                 "tokens": history.learned_tokens,
             },
