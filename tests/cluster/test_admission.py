@@ -15,6 +15,7 @@ from modelyard.domain.job import FetchJob, FetchResult
 from modelyard.domain.model import Source
 from modelyard.domain.names import job_name
 from modelyard.operator.attempts import Attempt, record_attempt
+from modelyard.operator.kubernetes_lease import LEASE_NAME
 from operating import wait_until
 from operator_process import OperatorProcess
 from players import RayPlayer
@@ -161,6 +162,18 @@ def test_what_was_said_is_counted_and_nothing_failed(admission: Admission) -> No
     assert 'modelyard_admission_reviews_total{kind="Model",result="refused"}' in metrics
     assert 'result="failed"' not in metrics
     assert "Traceback" not in admission.operator.log()
+
+
+def test_a_replica_that_waits_for_the_lease_answers_too(world: World) -> None:
+    spec = {"holderIdentity": "elsewhere", "leaseDurationSeconds": 3600, "renewTime": "2026-01-01T00:00:00.000000Z"}
+    world.apply({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": LEASE_NAME}, "spec": spec})
+    webhook = Webhook(world.folder / "tls")
+    words = ("--lease-namespace", world.namespace, *webhook.words)
+    with OperatorProcess(world.cluster.kubeconfig, world.settings, world.folder, *words, gateway_url="http://127.0.0.1:1") as operator:
+        wait_until(lambda: operator.health("/readyz") == 200, told=operator.log)
+        said = webhook.ask(world.namespace, world.model(serving={"profile": "none"}))
+        assert "modelyard_leader 0.0" in operator.metrics()
+    assert said["allowed"] is False and "there is no profile 'none'" in said["status"]["message"]
 
 
 def test_a_folder_without_a_certificate_ends_the_operator(world: World) -> None:
