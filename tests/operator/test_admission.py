@@ -214,6 +214,7 @@ def test_what_is_no_business_of_ours_passes(asked: dict[str, Any]) -> None:
     assert judge(asked, SETTINGS.model_copy(update={"namespaces": ["team"]}), nobody_looks) == Ruling()
 
 
+SUITES = {"suites": [{"name": "s", "uri": "s3://s"}]}
 WHOLE = {"source": SOURCE, "fineTune": TUNE, "serving": {"kvCacheGib": 4}}
 
 
@@ -223,6 +224,9 @@ WHOLE = {"source": SOURCE, "fineTune": TUNE, "serving": {"kvCacheGib": 4}}
         pytest.param(WHOLE | {"suspend": True}, [], id="nothing that takes memory"),
         pytest.param(WHOLE | {"serving": {"kvCacheGib": 8}}, ["an engine wants"], id="serving: the training is not judged again"),
         pytest.param(WHOLE | {"fineTune": {**TUNE, "maxFailures": 1}}, ["a training worker wants"], id="the training"),
+        pytest.param(WHOLE | {"fineTune": SHORT}, [], id="a training that fits: the engine is not judged again"),
+        pytest.param(WHOLE | {"fineTune": {**SHORT, "adapter": {"rank": 8}}}, ["an engine wants"], id="the adapter that an engine holds"),
+        pytest.param(WHOLE | {"fineTune": SHORT, "evaluation": SUITES, "serving": None}, [], id="an evaluation more"),
         pytest.param(WHOLE | {"source": {"uri": "hf://org/other"}}, ["a training worker wants"], id="the source"),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Any
 from modelyard.domain.architecture import Architecture, parameters_by_name
 from modelyard.domain.documents import KINDS
 from modelyard.domain.errors import InvalidInputError
+from modelyard.domain.fine_tune import Adapter
 from modelyard.domain.memory_fit import BYTES, GIB, SERVED_BYTES
 from modelyard.domain.model import Model, ModelSpec
 from modelyard.domain.problems import find_problems
@@ -86,10 +87,17 @@ class _Changes:
     """Which stages an update changes; a new resource changes all."""
 
     def __init__(self, spec: ModelSpec, former: ModelSpec | None) -> None:
-        source = former is None or former.source != spec.source
-        self.jobs = former is None or (former.fine_tune, former.evaluation is None) != (spec.fine_tune, spec.evaluation is None)
-        self.training = source or former is None or former.fine_tune != spec.fine_tune
-        self.serving = self.training or former is None or former.serving != spec.serving
+        if former is None:
+            self.jobs = self.training = self.serving = True
+            return
+        source, tune = former.source != spec.source, former.fine_tune != spec.fine_tune
+        self.jobs = tune or (former.evaluation is None) != (spec.evaluation is None)
+        self.training = source or tune
+        self.serving = source or former.serving != spec.serving or _adapter(former) != _adapter(spec)
+
+
+def _adapter(spec: ModelSpec) -> Adapter | None:
+    return spec.fine_tune.adapter if spec.fine_tune else None
 
 
 def _body(kind: str, request: Document, document: Document) -> dict[str, Any]:
