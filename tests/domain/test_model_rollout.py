@@ -7,7 +7,7 @@ import pytest
 
 from modelyard.domain.evaluation import Score
 from modelyard.domain.figures import VersionFigures
-from modelyard.domain.job import EvaluateResult, FetchResult, TrainResult
+from modelyard.domain.job import EvaluateJob, EvaluateResult, FetchResult, TrainResult
 from modelyard.domain.lifecycle import inputs_of, plan
 from modelyard.domain.model import Model, ModelStatus, ModelVersion
 from modelyard.domain.names import job_name, version_served_name
@@ -104,7 +104,8 @@ class World:
     def _carry_out(self, step: Any) -> None:
         match step:
             case RunJob(job):
-                undone = [self.undone[suite.name] for suite in getattr(job, "suites", []) if suite.name in self.undone]
+                suites = job.suites if isinstance(job, EvaluateJob) else []
+                undone = [self.undone[suite.name] for suite in suites if suite.name in self.undone]
                 self.jobs[job_name(job)] = undone[0] if undone else JobSeen("succeeded", result=self._result(job))
             case CreateVersion(name, spec):
                 self.versions[name] = ModelVersion(metadata=Metadata(name=name), spec=spec)
