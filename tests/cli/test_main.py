@@ -13,7 +13,23 @@ from modelyard.domain.errors import InvalidInputError
 from modelyard.operator.store import ResourceStore
 
 SLOW = ("ray", "torch", "transformers", "openai", "sqlalchemy", "pymilvus", "yaml", "fsspec", "huggingface_hub")
-COMMANDS = ("up", "down", "status", "logs", "apply", "get", "describe", "wait", "rollout", "refresh", "events", "chat", "delete", "version")
+COMMANDS = (
+    "up",
+    "down",
+    "status",
+    "logs",
+    "apply",
+    "get",
+    "describe",
+    "wait",
+    "rollout",
+    "refresh",
+    "data",
+    "events",
+    "chat",
+    "delete",
+    "version",
+)
 
 
 def test_help_lists_every_command(run: Callable[..., Result]) -> None:
