@@ -97,7 +97,7 @@ class RayPlayer:
         if status.get("jobDeploymentStatus") != "Running":
             run.write("progress.json", json.dumps({"stage": "working", "step": 1, "totalSteps": 2, "percent": 50.0}))
             self._say(metadata["name"], {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"})
-        elif not self.held & {spec["kind"], *(suite["name"] for suite in spec.get("suites") or ())}:
+        elif not self.held & {spec["kind"], *_suites(spec)}:
             of_model = f"{spec['kind']}/{metadata['labels']['modelyard.io/name']}"
             failure = (self.failures.get(of_model) or self.failures.get(spec["kind"]) or [None]).pop(0)
             if failure:
@@ -158,3 +158,8 @@ class RayPlayer:
                 return
 
         return Gateway
+
+
+def _suites(spec: dict[str, Any]) -> list[str]:
+    """The names of what an evaluation asks; other jobs may mention suites, too."""
+    return [suite["name"] for suite in spec["suites"]] if spec["kind"] == "evaluate" else []
