@@ -69,7 +69,7 @@ def evaluation(world: World) -> dict[str, Any]:
 def kill_when(world: World, so: Callable[[], bool]) -> None:
     """Let an operator work until something is so, and end it there without a word."""
     mortal = MortalClient(world.cluster.client(), 0, "before")
-    with Operator(mortal, world.settings, world.player.gateway_url):  # type: ignore[arg-type]
+    with Operator(mortal, world.settings, world.player.gateway_url):
         wait_until(so, told=world.status)
         mortal.dead = True
 

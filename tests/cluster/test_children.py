@@ -105,8 +105,8 @@ def test_a_job_of_somebody_else_stays(world: World) -> None:
     with operator(world):
         world.await_phase("Ready")
         (job, *_) = world.player.jobs()
-        theirs = {"apiVersion": "ray.io/v1", "kind": "RayJob", "metadata": {"name": "theirs"}, "spec": {"entrypoint": "true"}}
-        theirs["spec"] |= {"suspend": True, "rayClusterSpec": job["spec"]["rayClusterSpec"]}
+        spec = {"entrypoint": "true", "suspend": True, "rayClusterSpec": job["spec"]["rayClusterSpec"]}
+        theirs = {"apiVersion": "ray.io/v1", "kind": "RayJob", "metadata": {"name": "theirs"}, "spec": spec}
         world.player.__exit__()  # it plays our jobs only
         world.objects.create_namespaced_custom_object(*RAY, world.namespace, "rayjobs", theirs)
         world.delete()

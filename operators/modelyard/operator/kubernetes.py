@@ -94,9 +94,9 @@ KINDS = {
 class Api:
     """One API server. Thread-safe. Every method may raise RetryLaterError, and those that write RefusedError."""
 
-    def __init__(self, client: ApiClient, clock: ServerClock | None = None) -> None:
-        """clock: hears the date of every answer."""
-        self._client, self.clock = client, clock or ServerClock()
+    def __init__(self, client: ApiClient, clock: ServerClock | None = None, page_objects: int = PAGE_OBJECTS) -> None:
+        """clock: hears the date of every answer. page_objects: how many are listed with one request."""
+        self._client, self.clock, self._page_objects = client, clock or ServerClock(), page_objects
 
     def get(self, kind: str, namespace: str, name: str) -> Document | None:
         """An object, or None."""
@@ -114,7 +114,7 @@ class Api:
         None and 0 where the API server does not know the kind, as long as its CRD is not installed.
         """
         documents: Documents = []
-        query: Query = [("limit", str(PAGE_OBJECTS))]
+        query: Query = [("limit", str(self._page_objects))]
         while True:
             answer = self._call("GET", KINDS[kind].path(namespace), query=query, missing_ok=True)
             if answer is None:
@@ -124,7 +124,7 @@ class Api:
             token = answer["metadata"].get("continue")
             if not token:
                 return documents, int(answer["metadata"]["resourceVersion"])
-            query = [("limit", str(PAGE_OBJECTS)), ("continue", token)]
+            query = [("limit", str(self._page_objects)), ("continue", token)]
 
     def apply(self, document: Mapping[str, Any], subresource: str = "") -> Document:
         """Server-side apply under our field manager; returns the object as it is then.
