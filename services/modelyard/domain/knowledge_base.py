@@ -84,6 +84,10 @@ class KnowledgeBaseStatus(Spec):
     """How many files are searchable."""
     chunks: int = 0
     """How many passages they were cut into."""
+    builds: int = 0
+    """How many indexes were asked for: going back to documents that were there before makes another one, too."""
+    content: str = ""
+    """sha256 of what the last one is made of: documents, chunking, embedding model."""
     source_digests: dict[str, str] = {}
     """With `refresh`: URI → sha256 of the documents that were taken up last."""
     last_schedule_time: str = ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from modelyard.domain.base import digest_of
 from modelyard.domain.job import IngestJob, IngestResult
 from modelyard.domain.knowledge_base import KnowledgeBase, KnowledgeBaseStatus
 from modelyard.domain.names import collection_alias, collection_name, job_name
@@ -32,6 +33,7 @@ def plan_knowledge_base(base: KnowledgeBase, seen: Observed) -> Plan:
     if result:
         _serve(draft, name, result)
     former = base.status
+    builds, content = _number_build(base, embedding_digest, digests or {}) if may_ingest else (former.builds, former.content)
     status = KnowledgeBaseStatus(
         observed_generation=base.metadata.generation,
         phase=draft.phase,
@@ -41,6 +43,8 @@ def plan_knowledge_base(base: KnowledgeBase, seen: Observed) -> Plan:
         collection=result.collection if result else former.collection,
         documents=result.documents if result else former.documents,
         chunks=result.chunks if result else former.chunks,
+        builds=builds,
+        content=content,
         source_digests=(digests or {}) if base.spec.refresh else {},
         last_schedule_time=marks.last_schedule_time,
         next_schedule_time=marks.next_schedule_time,
@@ -72,15 +76,22 @@ def _take_documents(base: KnowledgeBase, draft: Draft, alias: str, embedding_dig
     return (pinned or None, occasion.waiting()) if digests is None else (digests, occasion.taken())
 
 
+def _number_build(base: KnowledgeBase, embedding_digest: str, digests: Mapping[str, str]) -> tuple[int, str]:
+    """The number of the build that documents (URI → sha256) are searchable by, and the digest of its content."""
+    content = digest_of([[digests[source.uri] for source in base.spec.sources], base.spec.chunking.wire(), embedding_digest])
+    return base.status.builds + (content != base.status.content), content
+
+
 def _build_job(base: KnowledgeBase, draft: Draft, alias: str, embedding_digest: str, digests: Mapping[str, str]) -> IngestJob:
-    content = [[digests[source.uri] for source in base.spec.sources], base.spec.chunking.wire(), embedding_digest]
+    # A job of the same name would be taken for done, but its collection went when another one was published.
+    build = [base.metadata.uid, *_number_build(base, embedding_digest, digests)]
     return IngestJob(
         store=draft.seen.platform.store,
         sources=base.spec.sources,
         chunking=base.spec.chunking,
         embedding_digest=embedding_digest,
         milvus_uri=draft.seen.platform.milvus_uri,
-        collection=collection_name(alias, content),
+        collection=collection_name(alias, build),
         alias=alias,
     )
 
