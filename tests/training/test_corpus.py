@@ -27,6 +27,14 @@ def test_fewer_rows_than_a_step_takes_are_refused(yard: Any) -> None:
         check_corpus(job)
 
 
+def test_one_long_text_may_be_enough_where_it_goes_on(yard: Any, tmp_path: Path) -> None:
+    copy = replace(yard, dataset=tmp_path / "rows.jsonl")
+    copy.dataset.write_text('{"text": "Once upon a time."}')
+    check_corpus(copy.job({"dataset": {"uri": str(copy.dataset), "overlong": "split"}}))
+    with pytest.raises(InvalidInputError, match="has 1 rows to learn from"):
+        check_corpus(copy.job({"dataset": {"uri": str(copy.dataset)}}))
+
+
 def test_a_dataset_that_is_gone_is_named(yard: Any, tmp_path: Path) -> None:
     copy = replace(yard, dataset=tmp_path / "rows.jsonl")
     copy.dataset.write_bytes(yard.dataset.read_bytes())

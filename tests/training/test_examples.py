@@ -1,6 +1,7 @@
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,17 @@ def test_too_few_rows_after_the_split_are_refused(yard: Any, tokenizer: PreTrain
     job = yard.job({"dataset": {"uri": str(yard.dataset), "validation_split": 0.5}}, batch_size=32)
     with pytest.raises(InvalidInputError, match="has 30 rows to learn from"):
         make_examples(job, read_corpus(job), tokenizer)
+
+
+def test_a_dataset_that_changes_while_it_is_read_is_refused(yard: Any, tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> None:
+    changing = replace(yard, dataset=tmp_path / "rows.jsonl")
+    changing.dataset.write_bytes(yard.dataset.read_bytes())
+    job = changing.job()
+    rows = read_corpus(job)
+    with changing.dataset.open("a") as file:
+        file.write(json.dumps(pair("One more?")) + "\n")
+    with pytest.raises(InvalidInputError, match="rows.jsonl has changed: its digest is"):
+        make_examples(job, rows, tokenizer)
 
 
 def digests(letters: str) -> list[bytes]:

@@ -14,7 +14,7 @@ from modelyard.domain.dataset_statistics import DatasetStatistics, measure_lengt
 from modelyard.domain.errors import InvalidInputError
 from modelyard.domain.fine_tune import Dataset
 from modelyard.domain.job import TrainJob
-from modelyard.training.corpus import require_rows
+from modelyard.training.corpus import require_recorded, require_rows
 from modelyard.training.token_file import TokenFile
 from modelyard.training.tokens import Example, encode, fit
 
@@ -41,8 +41,12 @@ class Examples:
 
 
 def make_examples(spec: TrainJob, rows: Rows, tokenizer: PreTrainedTokenizerBase) -> Examples:
-    """Tokenize and split the rows of a run. Raises InvalidInputError if nothing is left to learn, or less than one step takes."""
+    """Tokenize and split the rows of a run.
+
+    Raises InvalidInputError if nothing is left to learn, less than one step takes, or the dataset changed while it was read.
+    """
     examples = prepare(spec.fine_tune.dataset, spec.fine_tune.hyperparameters.max_length, rows, tokenizer, spec.suites)
+    require_recorded(spec)
     require_rows(spec, len(examples.train))
     return examples
 
