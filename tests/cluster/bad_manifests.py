@@ -192,6 +192,47 @@ BAD = (
         ("spec.fineTune", "batchSize 8 is not a multiple of microBatchSize × workers.count = 16; set batchSize to 16"),
     ),
     Bad(
+        "4 bits under ZeRO 3",
+        TUNED + "    quantization: {type: nf4}\n    deepspeed: {zeroStage: 3}\n",
+        ("spec.fineTune", "ZeRO 3 cannot shard weights in nf4; set deepspeed.zeroStage to 2"),
+    ),
+    Bad(
+        "quantized weights trained themselves",
+        TUNED + "    quantization: {type: int8}\n    adapter: {type: none}\n",
+        (
+            "spec.fineTune",
+            "quantization int8 holds weights that cannot be trained",
+            "set adapter.type to lora, or quantization.type to none",
+        ),
+    ),
+    Bad("GPU kernels on a CPU", TUNED + "    kernels: liger\n", ("spec.fineTune", "set workers.resources.GPU to 1, or kernels to plain")),
+    Bad(
+        "offload of what is not sharded",
+        TUNED + "    deepspeed: {zeroStage: 0, offload: optimizer}\n",
+        ("spec.fineTune.deepspeed", "offload optimizer wants sharded optimizer state; set zeroStage to 2, or offload to none"),
+    ),
+    Bad(
+        "parameters offloaded under ZeRO 2",
+        TUNED + "    deepspeed: {offload: parameters}\n",
+        ("spec.fineTune.deepspeed", "offload parameters wants ZeRO 3, and zeroStage is 2; set zeroStage to 3"),
+    ),
+    Bad(
+        "a disk for ZeRO 2",
+        TUNED + "    deepspeed: {offload: optimizer, nvmePath: /scratch}\n",
+        ("spec.fineTune.deepspeed", "nvmePath wants ZeRO 3 and something to offload, and zeroStage is 2; leave nvmePath out"),
+    ),
+    Bad(
+        "an adapter that vLLM cannot load",
+        TUNED + "    adapter: {weightDecomposed: true}\n  serving: {}\n",
+        ("spec", "set fineTune.merge to true, or serving.engine to transformers"),
+    ),
+    Bad(
+        "a pattern that is none",
+        TUNED + "    adapter: {targetPattern: '(q_proj'}\n",
+        ("spec.fineTune.adapter", "(q_proj"),
+        ("missing closing )",),
+    ),
+    Bad(
         "bounds in disorder",
         MODEL + "  serving: {replicas: {min: 3}}\n",
         ("spec.serving.replicas", "min 3 is above max 1; lower min or raise max"),

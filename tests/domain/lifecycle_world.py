@@ -1,7 +1,7 @@
 """A world that does what plans ask, and what may live in it."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from modelyard.domain.architecture import Architecture
 from modelyard.domain.evaluation import Score
@@ -41,6 +41,8 @@ class World:
     resource: Any
     scores: dict[str, float] = field(default_factory=lambda: {"": 0.2, ADAPTER: 0.9})
     adapter: str = ADAPTER
+    trained_kind: Literal["adapter", "causal-lm"] = "adapter"
+    """Whether training gives an adapter, or whole weights under the same digest."""
     jobs: dict[str, JobSeen] = field(default_factory=dict)
     asked: list[Job] = field(default_factory=list)
     versions: dict[str, ModelVersion] = field(default_factory=dict)
@@ -110,9 +112,9 @@ class World:
                 digest = BASE if job.role == "causal-lm" else EMBEDDING
                 return FetchResult(digest=digest, weights_bytes=1, architecture=self.architecture).model_dump_json()
             case "train":
-                return TrainResult(digest=self.adapter, steps=30, loss=0.1, tokens=100).model_dump_json()
+                return TrainResult(digest=self.adapter, kind=self.trained_kind, steps=30, loss=0.1, tokens=100).model_dump_json()
             case "evaluate":
-                scores = [score(self.scores[job.adapter_digest])]
+                scores = [score(self.scores[job.base_digest if job.tuned else job.adapter_digest])]
                 attempts = [Attempt(suite="records", shots=0, scores=scores)]
                 return EvaluateResult(scores=scores, attempts=attempts, seconds=1.0).model_dump_json()
             case "ingest":

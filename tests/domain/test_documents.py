@@ -36,7 +36,8 @@ BAD = [
         TUNED + "    epochs: 3\n",
         [
             f"m.yaml:8: {BOT}spec.fineTune.epochs is unknown; did you mean spec.fineTune.hyperparameters.epochs? "
-            "spec.fineTune has method, dataset, adapter, deepspeed, hyperparameters, workers, maxFailures"
+            "spec.fineTune has method, dataset, adapter, quantization, deepspeed, gradientCheckpointing, kernels, "
+            "hyperparameters, workers, merge, maxFailures"
         ],
         id="a field one level too high is told its place",
     ),
@@ -90,7 +91,7 @@ BAD = [
     ),
     pytest.param(
         TUNED + "    deepspeed:\n",
-        [f"m.yaml:8: {BOT}spec.fineTune.deepspeed is empty; give a mapping with zeroStage, or remove the line"],
+        [f"m.yaml:8: {BOT}spec.fineTune.deepspeed is empty; give a mapping with zeroStage, offload, nvmePath, or remove the line"],
         id="an optional field left empty",
     ),
     pytest.param(

@@ -55,6 +55,62 @@ def test_a_batch_is_the_same_on_every_worker(changes: dict[str, Any], message: s
         fine_tune(**changes)
 
 
+UNFIT = [
+    pytest.param(
+        {"quantization": {"type": "nf4"}, "deepspeed": {"zeroStage": 3}},
+        "ZeRO 3 cannot shard weights in nf4; set deepspeed.zeroStage to 2",
+        id="4 bits under ZeRO 3",
+    ),
+    pytest.param(
+        {"quantization": {"type": "int8"}, "adapter": {"type": "none"}},
+        "quantization int8 holds weights that cannot be trained, and adapter.type is none; set adapter.type to lora, or quant",
+        id="quantized weights trained themselves",
+    ),
+    pytest.param({"kernels": "liger"}, "set workers.resources.GPU to 1, or kernels to plain", id="GPU kernels on a CPU"),
+    pytest.param({"deepspeed": {"zeroStage": 0, "offload": "optimizer"}}, "set zeroStage to 2", id="offload of what is not sharded"),
+    pytest.param(
+        {"deepspeed": {"offload": "parameters"}}, "and zeroStage is 2; set zeroStage to 3", id="parameters offloaded under ZeRO 2"
+    ),
+    pytest.param(
+        {"deepspeed": {"offload": "optimizer", "nvmePath": "/scratch"}},
+        "nvmePath wants ZeRO 3 .* leave nvmePath out",
+        id="a disk for ZeRO 2",
+    ),
+    pytest.param({"deepspeed": {"zeroStage": 3, "nvmePath": "/scratch"}}, "and something to offload", id="a disk for nothing"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), UNFIT)
+def test_methods_that_cannot_work_together_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        fine_tune(**changes)
+
+
+@pytest.mark.parametrize("adapter", [{"weightDecomposed": True}, {"modulesToSave": ["lm_head"]}])
+def test_an_adapter_that_vllm_cannot_load_is_merged_or_served_by_transformers(adapter: dict[str, Any]) -> None:
+    def spec(serving: dict[str, Any], **changes: Any) -> ModelSpec:
+        tuned = fine_tune(adapter=adapter, **changes)
+        return ModelSpec.model_validate({"source": SOURCE, "fineTune": tuned.wire(), "serving": serving})
+
+    with pytest.raises(ValidationError, match=r"set fineTune.merge to true, or serving.engine to transformers"):
+        spec({})
+    assert spec({}, merge=True) and spec({"engine": "transformers"})
+    assert ModelSpec.model_validate({"source": SOURCE, "fineTune": fine_tune(adapter=adapter).wire()}), "nothing serves it"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"quantization": {"type": "nf4"}}, id="4 bits under ZeRO 2"),
+        pytest.param({"adapter": {"type": "none"}, "deepspeed": {"zeroStage": 3}}, id="whole weights under ZeRO 3"),
+        pytest.param({"kernels": "liger", "workers": {"resources": {"GPU": 1}}}, id="GPU kernels on a GPU"),
+        pytest.param({"deepspeed": {"zeroStage": 3, "offload": "parameters", "nvmePath": "/scratch"}}, id="parameters on a disk"),
+    ],
+)
+def test_methods_that_work_together_are_taken(changes: dict[str, Any]) -> None:
+    assert fine_tune(**changes)
+
+
 def test_a_batch_that_divides_is_accepted() -> None:
     tuned = fine_tune(hyperparameters={"batchSize": 16, "microBatchSize": 4}, workers={"count": 4})
     assert tuned.hyperparameters.batch_size == 16

@@ -49,6 +49,11 @@ def carry_out(run: dict[str, object], place: Place, folder: Path) -> None:
         return
     weights = loop.engine.weights()
     if place.rank == 0:
+        # What is there without gathering: under ZeRO 3 nothing, and that is what many programs save.
+        named = loop.engine.model.named_parameters()
+        save_file(
+            {name: weight.detach().clone() for name, weight in named if weight.requires_grad}, place_to_save / "ungathered.safetensors"
+        )
         save_file(weights, place_to_save / "weights.safetensors")
 
 

@@ -120,7 +120,7 @@ def test_a_run_survives_the_end_of_a_worker_and_of_the_whole_job(
     assert result.tokens == history.learned_tokens
 
     manifest = yard.store.manifest(result.digest)
-    assert sorted(entry.path for entry in manifest.files) == sorted([CONFIG_FILE, WEIGHTS_FILE, "curve.png", "history.json"])
+    assert sorted(entry.path for entry in manifest.files) == sorted(["README.md", CONFIG_FILE, WEIGHTS_FILE, "curve.png", "history.json"])
     assert (manifest.kind, manifest.base_digest) == ("adapter", yard.base_digest)
     counts = {"train": 54, "validation": 6, "truncated": 0, "dropped": 0, "duplicates": 0, "contaminated": 0}
     assert manifest.lineage["rows"] == counts

@@ -57,7 +57,46 @@ RULES: Mapping[str, Sequence[Rule]] = {
             validator="_pattern_compiles",
         ),
     ),
+    "DeepSpeed": (
+        Rule(
+            rule="self.offload != 'optimizer' || self.zeroStage != 0",
+            text="offload optimizer wants sharded optimizer state; set zeroStage to 2, or offload to none",
+            validator="_offload_is_sharded",
+        ),
+        Rule(
+            rule="self.offload != 'parameters' || self.zeroStage == 3",
+            text="offload parameters wants ZeRO 3, and zeroStage is {}; set zeroStage to 3",
+            values=("self.zeroStage",),
+            validator="_offload_is_sharded",
+        ),
+        Rule(
+            rule="self.nvmePath == '' || (self.offload != 'none' && self.zeroStage == 3)",
+            text="nvmePath wants ZeRO 3 and something to offload, and zeroStage is {}; leave nvmePath out",
+            values=("self.zeroStage",),
+            validator="_offload_is_sharded",
+        ),
+    ),
     "FineTune": (
+        Rule(
+            rule="self.quantization.type == 'none' || self.adapter.type != 'none'",
+            text=(
+                "quantization {} holds weights that cannot be trained, and adapter.type is none; set adapter.type to lora,"
+                " or quantization.type to none"
+            ),
+            values=("self.quantization.type",),
+            validator="_quantization_fits",
+        ),
+        Rule(
+            rule="self.quantization.type == 'none' || self.deepspeed.zeroStage != 3",
+            text="ZeRO 3 cannot shard weights in {}; set deepspeed.zeroStage to 2",
+            values=("self.quantization.type",),
+            validator="_quantization_fits",
+        ),
+        Rule(
+            rule="self.kernels != 'liger' || ('GPU' in self.workers.resources && self.workers.resources['GPU'] > 0.0)",
+            text="kernels liger wants workers with a GPU; set workers.resources.GPU to 1, or kernels to plain",
+            validator="_kernels_have_a_gpu",
+        ),
         Rule(
             # A factor below 1 is refused by its own bound; dividing by it would add a second complaint.
             rule=f"{PER_PASS} < 1 || {BATCH} % {PER_PASS} == 0",
@@ -91,6 +130,18 @@ RULES: Mapping[str, Sequence[Rule]] = {
             text="gate on '{}' compares with the base, but there is no fineTune; use atLeast",
             values=(f"{BARS_ON_BASE}[0].metric",),
             validator="_base_is_not_its_own_bar",
+        ),
+        Rule(
+            rule=(
+                "!has(self.fineTune) || !has(self.serving) || self.serving.engine == 'transformers' || self.fineTune.merge"
+                " || self.fineTune.adapter.type != 'lora'"
+                " || !(self.fineTune.adapter.weightDecomposed || self.fineTune.adapter.modulesToSave.size() > 0)"
+            ),
+            text=(
+                "vLLM loads no adapter with weightDecomposed or modulesToSave; set fineTune.merge to true,"
+                " or serving.engine to transformers"
+            ),
+            validator="_engine_loads_the_adapter",
         ),
     ),
     "ModelVersionSpec": (

@@ -188,8 +188,9 @@ class Reconciler:
         job = build_train_job(key[2], version.spec, self.platform.store)
         if job is not None:
             self.jobs.remove(job_name(job))
-        digest = version.status.adapter_digest
-        if digest and all(other.status.adapter_digest != digest for other in self.resources.versions(None, None)):
+        digest = version.status.adapter_digest or version.status.weights_digest
+        others = [other.status for other in self.resources.versions(None, None)]
+        if digest and all(digest not in (other.adapter_digest, other.weights_digest) for other in others):
             self.leftovers.remove_artifact(digest)
 
     def _tell_transitions(self, key: Key, former: list[Condition], current: list[Condition]) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from typer.core import TyperGroup
 
-from modelyard.cli import apply, chat, data, delete, describe, events, get, plan, platform, refresh, rollout, wait
+from modelyard.cli import apply, chat, data, delete, describe, events, get, model, plan, platform, refresh, rollout, wait
 from modelyard.cli.options import examples
 from modelyard.cli.session import Session, read_settings
 from modelyard.domain.errors import ModelyardError
@@ -46,7 +46,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     epilog=examples("up", "apply -f model.yaml", "wait model/support-bot", 'chat support-bot "How do I reset my password?"'),
 )
-for command in (platform, plan, data, apply, get, describe, wait, rollout, refresh, events, chat, delete):
+for command in (platform, plan, data, apply, get, describe, wait, rollout, refresh, events, chat, model, delete):
     app.add_typer(command.app)
 
 

@@ -145,6 +145,7 @@ COLUMNS: dict[str, list[Column]] = {
         AGE,
         METRIC,
         Column("ADAPTER", lambda version, view: version.status.adapter_digest[:12], wide=True),
+        Column("WEIGHTS", lambda version, view: version.status.weights_digest[:12], wide=True),
         MESSAGE,
     ],
     "Evaluation": [

@@ -175,8 +175,9 @@ class _EvaluationPlan:
         version = self.versions[name]
         return EvaluateJob(
             store=self.draft.seen.platform.store,
-            base_digest=version.spec.base_digest,
+            base_digest=version.spec.base_digest if base else version.served_base,
             adapter_digest="" if base else version.status.adapter_digest,
+            tuned=not base and bool(version.status.weights_digest),
             suites=self.spec.suites,
             suite_digests=run.digests or {},
         )

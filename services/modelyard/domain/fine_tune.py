@@ -32,10 +32,11 @@ class Dataset(Spec):
 
 
 class Adapter(Spec):
-    """What is trained beside the frozen base weights: LoRA matrices (Hu et al. 2021)."""
+    """What is trained: LoRA matrices beside the frozen base weights (Hu et al. 2021), or the base weights themselves."""
 
-    type: Literal["lora"] = "lora"
-    """The kind of adapter."""
+    type: Literal["lora", "none"] = "lora"
+    """`lora`: an adapter; `none`: all base weights are trained (full fine-tuning) and become weights of their own, and the other
+    fields of adapter say nothing."""
     rank: int = Field(default=16, ge=1, le=512)
     """Inner dimension of the LoRA matrices: a higher one learns more and costs more memory."""
     alpha: float = Field(default=32.0, gt=0)
@@ -65,11 +66,34 @@ class Adapter(Spec):
         return pattern
 
 
+class Quantization(Spec):
+    """How the frozen base weights are held while an adapter is trained beside them (QLoRA, Dettmers et al. 2023)."""
+
+    type: Literal["none", "nf4", "int8"] = "none"
+    """`nf4`: 4 bits a weight; `int8`: 8 bits; `none`: as hyperparameters.dtype says."""
+    double_quantization: bool = True
+    """Under `nf4`: hold the scales in 8 bits too."""
+
+
 class DeepSpeed(Spec):
-    """How optimizer state, gradients and parameters are spread over the workers."""
+    """How optimizer state, gradients and parameters are spread over the workers, and over kinds of memory."""
 
     zero_stage: Literal[0, 1, 2, 3] = 2
     """What is sharded: 0 nothing, 1 optimizer state, 2 gradients too, 3 parameters too."""
+    offload: Literal["none", "optimizer", "parameters"] = "none"
+    """What lies outside the accelerator: the optimizer's state (from ZeRO 1 on), or parameters too (ZeRO 3 alone)."""
+    nvme_path: str = Field(default="", max_length=1024)
+    """A folder on a fast local disk of every worker's machine that takes what is offloaded (ZeRO 3 alone); empty: main memory does."""
+
+    @model_validator(mode="after")
+    def _offload_is_sharded(self) -> Self:
+        if self.offload == "optimizer" and self.zero_stage == 0:
+            raise ValueError("offload optimizer wants sharded optimizer state; set zeroStage to 2, or offload to none")
+        if self.offload == "parameters" and self.zero_stage != 3:
+            raise ValueError(f"offload parameters wants ZeRO 3, and zeroStage is {self.zero_stage}; set zeroStage to 3")
+        if self.nvme_path and (self.offload == "none" or self.zero_stage != 3):
+            raise ValueError(f"nvmePath wants ZeRO 3 and something to offload, and zeroStage is {self.zero_stage}; leave nvmePath out")
+        return self
 
 
 class Hyperparameters(Spec):
@@ -127,9 +151,16 @@ class FineTune(Spec):
     """`sft`: supervised fine-tuning on the answers of the dataset."""
     dataset: Dataset
     adapter: Adapter = Adapter()
+    quantization: Quantization = Quantization()
     deepspeed: DeepSpeed = DeepSpeed()
+    gradient_checkpointing: bool = False
+    """Keep only the inputs of every layer and compute the rest again in the backward pass: less memory, about a third more time."""
+    kernels: Literal["plain", "liger"] = "plain"
+    """`liger`: fused Triton kernels, where workers have a GPU and the package liger-kernel is installed; `plain`: PyTorch's."""
     hyperparameters: Hyperparameters = Hyperparameters()
     workers: Workers = Workers()
+    merge: bool = False
+    """Merge the trained adapter into its base: the version is whole weights then, served by an engine of its own."""
     max_failures: int = Field(default=3, ge=0)
     """How often a crashed run is resumed from its last checkpoint."""
 
@@ -141,4 +172,21 @@ class FineTune(Spec):
                 f"batchSize {self.hyperparameters.batch_size} is not a multiple of microBatchSize × workers.count = {per_pass};"
                 f" set batchSize to {max(1, self.hyperparameters.batch_size // per_pass) * per_pass}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _quantization_fits(self) -> Self:
+        if self.quantization.type != "none" and self.adapter.type == "none":
+            raise ValueError(
+                f"quantization {self.quantization.type} holds weights that cannot be trained, and adapter.type is none;"
+                " set adapter.type to lora, or quantization.type to none"
+            )
+        if self.quantization.type != "none" and self.deepspeed.zero_stage == 3:
+            raise ValueError(f"ZeRO 3 cannot shard weights in {self.quantization.type}; set deepspeed.zeroStage to 2")
+        return self
+
+    @model_validator(mode="after")
+    def _kernels_have_a_gpu(self) -> Self:
+        if self.kernels == "liger" and not self.workers.resources.get("GPU"):
+            raise ValueError("kernels liger wants workers with a GPU; set workers.resources.GPU to 1, or kernels to plain")
         return self

@@ -50,8 +50,10 @@ class EvaluateJob(Spec):
     base_digest: str
     adapter_digest: str = ""
     """Empty: the base itself is asked."""
+    tuned: bool = False
+    """Whether `base_digest` names weights that were trained whole, or merged with their adapter."""
     suites: list[Suite]
-    """`fewShot` is honoured only where the base is asked."""
+    """`fewShot` is honoured only where an untuned base is asked."""
     suite_digests: dict[str, str]
     """Suite name → sha256 of its rows; the run refuses others."""
 
@@ -85,9 +87,11 @@ class FetchResult(Spec):
 
 
 class TrainResult(Spec):
-    """The stored adapter."""
+    """What was trained and stored."""
 
     digest: str
+    kind: Literal["adapter", "causal-lm"] = "adapter"
+    """`causal-lm`: whole weights, which are a base of their own."""
     steps: int
     loss: float
     """Mean over the last ten steps."""

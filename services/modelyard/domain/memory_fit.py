@@ -25,7 +25,7 @@ ours changes, since each layer is passed once on either side."""
 ADAPTER_SLOTS = 5
 """vLLM reserves memory for the four adapters that an engine starts with, and for one more."""
 COUNTED = {
-    "fine_tune": {"method", "dataset", "adapter", "deepspeed", "hyperparameters", "workers", "max_failures"},
+    "fine_tune": {"method", "dataset", "adapter", "deepspeed", "hyperparameters", "workers", "merge", "max_failures"},
     "adapter": {"type", "rank", "alpha", "dropout", "rank_stabilized", "weight_decomposed", "target_modules", "modules_to_save"},
     "deepspeed": {"zero_stage"},
 }

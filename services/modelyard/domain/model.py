@@ -95,6 +95,18 @@ class ModelSpec(Spec):
                 raise ValueError(f"gate on {gate.metric!r} compares with the base, but there is no fineTune; use atLeast")
         return self
 
+    @model_validator(mode="after")
+    def _engine_loads_the_adapter(self) -> Self:
+        if self.fine_tune is None or self.serving is None or self.serving.engine == "transformers" or self.fine_tune.merge:
+            return self
+        adapter = self.fine_tune.adapter
+        if adapter.type == "lora" and (adapter.weight_decomposed or adapter.modules_to_save):
+            raise ValueError(
+                "vLLM loads no adapter with weightDecomposed or modulesToSave; set fineTune.merge to true,"
+                " or serving.engine to transformers"
+            )
+        return self
+
 
 class ModelVersionSpec(Spec):
     """What distinguishes one version from another; immutable."""
@@ -120,6 +132,8 @@ class ModelVersionStatus(Spec):
     """Of the trained adapter: a sha256; empty until it is trained."""
     adapter_uri: str = ""
     """Where the trained adapter lies."""
+    weights_digest: str = ""
+    """Of whole weights that were trained or merged: a sha256; they are served as a base of their own. Empty for an adapter."""
     scores: list[Score] = []
     """What this version scored."""
     base_scores: list[Score] = []
@@ -136,6 +150,11 @@ class ModelVersion(Resource):
     kind: Literal["ModelVersion"] = "ModelVersion"
     spec: ModelVersionSpec
     status: ModelVersionStatus = ModelVersionStatus()
+
+    @property
+    def served_base(self) -> str:
+        """Digest of the weights that an engine holds for it: its own whole ones, else those that its adapter belongs to."""
+        return self.status.weights_digest or self.spec.base_digest
 
 
 class ModelStatus(Spec):

@@ -143,20 +143,22 @@ class _ModelPlan:
 
     def _work(self, suites: dict[str, str]) -> ModelVersionStatus | None:
         """Train, evaluate, judge. The base is scored first, so that people see the figure to beat."""
-        base_scores = self._evaluate("", suites) if self.spec.fine_tune and suites else []
-        adapter_digest = self._train()
-        if adapter_digest is None or base_scores is None:
+        base_scores = self._evaluate(None, suites) if self.spec.fine_tune and suites else []
+        trained = self._train() if self.version_spec.fine_tune else None
+        if (trained is None and self.version_spec.fine_tune) or base_scores is None:
             self._mark("Training")
             return None
-        scores = self._evaluate(adapter_digest, suites) if suites else []
+        scores = self._evaluate(trained, suites) if suites else []
         if scores is None:
             self._mark("Evaluating")
             return None
         verdict = self._judge(scores, base_scores)
+        adapter_digest = trained.digest if trained and trained.kind == "adapter" else ""
         status = ModelVersionStatus(
             phase="Passed" if verdict.passed else "Rejected",
             adapter_digest=adapter_digest,
             adapter_uri=f"{self.seen.platform.store}/{adapter_digest}" if adapter_digest else "",
+            weights_digest=trained.digest if trained and trained.kind != "adapter" else "",
             scores=list(scores),
             base_scores=list(base_scores),
             verdict=verdict,
@@ -176,25 +178,29 @@ class _ModelPlan:
     def _train_job(self, version: ModelVersion) -> TrainJob | None:
         return build_train_job(version.metadata.name, version.spec, self.seen.platform.store)
 
-    def _train(self) -> str | None:
+    def _train(self) -> TrainResult | None:
+        """What was trained, or None while it is not there yet."""
         suites = self.spec.evaluation.suites if self.spec.evaluation else []
         job = build_train_job(self.desired, self.version_spec, self.seen.platform.store, suites)
-        if job is None:
-            return ""
+        assert job is not None
         document = self.draft.run(job, "Trained", "Training", max_attempts=1 + job.fine_tune.max_failures)
         if document is None:
             return None
         result = TrainResult.model_validate_json(document)
         if not self.draft.waiting:
-            self.draft.state("Trained", "True", "Trained", f"{result.steps} steps, loss {result.loss:.3f}, adapter {result.digest[:12]}")
-        return result.digest
+            made = "adapter" if result.kind == "adapter" else "weights"
+            self.draft.state("Trained", "True", "Trained", f"{result.steps} steps, loss {result.loss:.3f}, {made} {result.digest[:12]}")
+        return result
 
-    def _evaluate(self, adapter_digest: str, suites: dict[str, str]) -> list[Score] | None:
+    def _evaluate(self, trained: TrainResult | None, suites: dict[str, str]) -> list[Score] | None:
+        """The scores of what was trained; None: of the base."""
+        whole = trained is not None and trained.kind == "causal-lm"
         assert self.spec.evaluation is not None
         job = EvaluateJob(
             store=self.seen.platform.store,
-            base_digest=self.base_digest,
-            adapter_digest=adapter_digest,
+            base_digest=trained.digest if trained and whole else self.base_digest,
+            adapter_digest=trained.digest if trained and not whole else "",
+            tuned=whole,
             suites=self.spec.evaluation.suites,
             suite_digests=suites,
         )

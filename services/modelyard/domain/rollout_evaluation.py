@@ -1,5 +1,7 @@
 """Score the version that takes over while it serves, and judge it. Pure; decides about no request."""
 
+from dataclasses import dataclass
+
 from modelyard.domain.evaluation import Score, suite_inputs
 from modelyard.domain.gate import judge
 from modelyard.domain.job import EvaluateJob, EvaluateResult
@@ -7,6 +9,15 @@ from modelyard.domain.model import ModelVersion
 from modelyard.domain.rollout import OnlineEvaluation
 from modelyard.domain.rollout_situation import Evaluated
 from modelyard.domain.stage import Draft
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What is scored once, whoever is compared with it."""
+
+    base_digest: str
+    adapter_digest: str = ""
+    tuned: bool = False
 
 
 def evaluate_online(evaluation: OnlineEvaluation, version: ModelVersion, active: ModelVersion, draft: Draft) -> Evaluated:
@@ -19,28 +30,31 @@ def evaluate_online(evaluation: OnlineEvaluation, version: ModelVersion, active:
         if uri in draft.seen.problems:
             return Evaluated(message=draft.seen.problems[uri])
         digests[name] = draft.seen.digests[uri]
-    asked = [(version.spec.base_digest, version.status.adapter_digest)]
+    asked = [_weights(version)]
     references = {gate.not_worse_than or gate.better_than for gate in evaluation.gate}
-    asked += [(active.spec.base_digest, active.status.adapter_digest)] if "active" in references else []
-    asked += [(version.spec.base_digest, "")] if "base" in references else []
-    scores: dict[tuple[str, str], list[Score]] = {}
+    asked += [_weights(active)] if "active" in references else []
+    base = Weights(version.spec.base_digest)
+    asked += [base] if "base" in references else []
+    scores: dict[Weights, list[Score]] = {}
     problems = []
-    for base_digest, adapter_digest in dict.fromkeys(asked):
+    for weights in dict.fromkeys(asked):
         job = EvaluateJob(
             store=draft.seen.platform.store,
-            base_digest=base_digest,
-            adapter_digest=adapter_digest,
+            base_digest=weights.base_digest,
+            adapter_digest=weights.adapter_digest,
+            tuned=weights.tuned,
             suites=evaluation.suites,
             suite_digests=digests,
         )
         seen = draft.ask(job)
         if seen.phase == "succeeded":
-            scores[base_digest, adapter_digest] = EvaluateResult.model_validate_json(seen.result).scores
+            scores[weights] = EvaluateResult.model_validate_json(seen.result).scores
         elif seen.phase == "failed":
             problems.append(seen.message)
     if len(scores) < len(set(asked)):
         return Evaluated(message="; ".join(dict.fromkeys(problems)))
-    candidate, base = scores[asked[0]], scores.get((version.spec.base_digest, ""))
-    return Evaluated(
-        judge(evaluation.gate, candidate, base=base, active=scores.get((active.spec.base_digest, active.status.adapter_digest)))
-    )
+    return Evaluated(judge(evaluation.gate, scores[asked[0]], base=scores.get(base), active=scores.get(_weights(active))))
+
+
+def _weights(version: ModelVersion) -> Weights:
+    return Weights(version.served_base, version.status.adapter_digest, bool(version.status.weights_digest))

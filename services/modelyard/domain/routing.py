@@ -12,14 +12,15 @@ def build_routes(model: Model, serving: Serving, versions: Sequence[ModelVersion
     """The routes of a model.
 
     versions: the active one, then the one that is loaded beside it, if any, with `weight` percent of the requests.
-    Each is loaded since its own name needs it, so that a rollback waits for nothing.
+    Each is loaded since its own name needs it, so that a rollback waits for nothing. The untuned base has a name where an
+    engine holds it anyway: beside an adapter, and not beside whole weights.
     """
     if not versions:
         return ()
     name, owner = model.metadata.name, f"{model.metadata.namespace}/{model.metadata.name}"
 
     def route(served: str, version: ModelVersion, adapter: str, canary: Canary | None = None) -> Route:
-        engine = engine_name(version.spec.base_digest, serving)
+        engine = engine_name(version.served_base, serving)
         told = version.metadata.name if adapter == version.status.adapter_digest else ""
         return Route(name=served, engine=engine, adapter=adapter, owner=owner, version=told, canary=canary)
 
@@ -29,7 +30,7 @@ def build_routes(model: Model, serving: Serving, versions: Sequence[ModelVersion
         coming = versions[1]
         canary = Canary(
             version=coming.metadata.name,
-            engine=engine_name(coming.spec.base_digest, serving),
+            engine=engine_name(coming.served_base, serving),
             adapter=coming.status.adapter_digest,
             weight=weight,
         )
@@ -44,12 +45,12 @@ def build_engines(serving: Serving, versions: Sequence[ModelVersion]) -> tuple[E
     """The engines that hold the bases of versions; those that are equal are named once."""
     engines = [
         EngineWanted(
-            name=engine_name(version.spec.base_digest, serving),
-            base_digest=version.spec.base_digest,
+            name=engine_name(version.served_base, serving),
+            base_digest=version.served_base,
             engine=serving.engine,
             max_model_length=serving.max_model_length,
             kv_cache_gib=serving.kv_cache_gib,
-            max_rank=version.spec.fine_tune.adapter.rank if version.spec.fine_tune else 1,
+            max_rank=version.spec.fine_tune.adapter.rank if version.spec.fine_tune and not version.status.weights_digest else 1,
             min_replicas=serving.replicas.min,
             max_replicas=serving.replicas.max,
             profile=serving.profile,

@@ -23,14 +23,14 @@ def evaluate(spec: EvaluateJob, run: RunFolder) -> EvaluateResult:
     """Score a base, or a base with an adapter, on every suite.
 
     A base is asked once for each of a suite's `fewShot.counts`; the attempt with the best headline metric gives its
-    scores, the one with fewer examples when two are equal. With an adapter no examples are shown.
+    scores, the one with fewer examples when two are equal. Tuned weights are shown no examples.
 
     A row that cannot be answered (its prompt fills the model's context) stays among the rows: it scores 0 on every
     metric, and `answered`, which is a metric of every suite, falls below 1.
     """
     started = time.monotonic()
     run.report(Progress(stage="reading suites"), force=True)
-    suites = load_suites(spec.suites, spec.suite_digests, with_examples=not spec.adapter_digest)
+    suites = load_suites(spec.suites, spec.suite_digests, with_examples=not (spec.adapter_digest or spec.tuned))
     run.report(Progress(stage="loading weights"), force=True)
     answerer = Answerer(load_weights(ArtifactStore(spec.store), spec.base_digest, spec.adapter_digest))
     rounds = [(suite, shots) for suite in suites for shots in suite.shots]

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from safetensors.torch import load_file, save_file
 
-from modelyard.training.adapters import write_adapter
 from modelyard.training.engine import Engine
 from modelyard.training.history import History
 from modelyard.training.layout import HISTORY_FILE, optimizer_file
+from modelyard.training.written import write_trained
 
 
 def write_checkpoint(folder: Path, engine: Engine, history: History, base_digest: str) -> None:
@@ -16,7 +16,7 @@ def write_checkpoint(folder: Path, engine: Engine, history: History, base_digest
     save_file(state, folder / optimizer_file(engine.place.rank))
     weights = engine.weights()
     if engine.place.rank == 0:
-        write_adapter(folder, engine.model, weights, base_digest)
+        write_trained(folder, engine.model, weights, base_digest)
         (folder / HISTORY_FILE).write_text(history.model_dump_json(indent=1) + "\n")
 
 

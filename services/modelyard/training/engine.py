@@ -9,13 +9,12 @@ import deepspeed
 import numpy
 import torch
 from deepspeed.ops import __compatible_ops__
-from peft import PeftModel
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM
 
 from modelyard.domain.fine_tune import FineTune
-from modelyard.training.adapters import add_adapter, read_adapter
 from modelyard.training.batches import IGNORED, Batch
+from modelyard.training.deepspeed_config import build_config
+from modelyard.training.trainable import Trainable, load_trainable
 
 MASTER_WEIGHTS = ("single_partition_of_fp32_groups", "fp32_partitioned_groups_flat", "fp32_groups_flat_partition", "fp32_groups_flat")
 """Where the float32 weights of this worker are: ZeRO 1 and 2, ZeRO 3, bfloat16 with ZeRO 1, bfloat16 without ZeRO."""
@@ -35,7 +34,7 @@ class Place:
 class AnswerLoss(nn.Module):
     """The summed cross-entropy of the answers; logits are computed at their positions only."""
 
-    def __init__(self, model: PeftModel) -> None:
+    def __init__(self, model: Trainable) -> None:
         super().__init__()
         self.model = model
 
@@ -57,17 +56,13 @@ class Engine:
     """A model that learns."""
 
     def __init__(self, base: Path, fine_tune: FineTune, place: Place, resume_from: Path | None = None) -> None:
-        """Load the base, put an adapter on it and spread both over the workers.
+        """Load the base, make trainable what is asked and spread it over the workers.
 
-        resume_from: a folder with an adapter whose weights are taken instead of fresh ones.
+        resume_from: a folder whose weights are taken instead of fresh ones.
         """
         self.fine_tune, self.place = fine_tune, place
         self._norm: float | None = None
-        dtype = getattr(torch, fine_tune.hyperparameters.dtype)
-        model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
-        self.model = add_adapter(model, fine_tune.adapter, fine_tune.hyperparameters.seed)
-        if resume_from is not None:
-            read_adapter(resume_from, self.model)
+        self.model = load_trainable(base, fine_tune, place.device, resume_from)
         if place.device.type == "cpu":
             # DeepSpeed would compile this with a C++ compiler that may not be there; gloo does the same work.
             __compatible_ops__["deepspeed_shm_comm"] = False
@@ -173,23 +168,3 @@ class Engine:
             if hasattr(self.deepspeed.optimizer, name):
                 return list(getattr(self.deepspeed.optimizer, name))
         return [parameter for group in self.adam.param_groups for parameter in group["params"]]
-
-
-def build_config(fine_tune: FineTune, world: int) -> dict[str, Any]:
-    """What DeepSpeed is told."""
-    knobs, stage = fine_tune.hyperparameters, fine_tune.deepspeed.zero_stage
-    config: dict[str, Any] = {
-        "train_batch_size": knobs.batch_size,
-        "train_micro_batch_size_per_gpu": knobs.micro_batch_size,
-        "gradient_accumulation_steps": knobs.batch_size // (knobs.micro_batch_size * world),
-        "gradient_clipping": knobs.max_grad_norm,
-        "zero_optimization": {"stage": stage},
-        # The optimizer is PyTorch's: DeepSpeed's own would compile at first use.
-        "zero_allow_untested_optimizer": True,
-        "bf16": {"enabled": knobs.dtype == "bfloat16"},
-        "steps_per_print": 1_000_000_000,
-    }
-    if stage > 0:
-        # Sums of many bfloat16 gradients would lose the small ones.
-        config |= {"communication_data_type": "fp32", "data_types": {"grad_accum_dtype": "fp32"}}
-    return config

@@ -17,7 +17,7 @@ from modelyard.domain.resource import Progress
 from modelyard.training.cluster import require_room, threads_per_worker
 from modelyard.training.corpus import check_corpus
 from modelyard.training.layout import CHECKPOINTS_FOLDER
-from modelyard.training.result import store_adapter
+from modelyard.training.result import store_trained
 from modelyard.training.sweep import sweep_checkpoints
 from modelyard.training.worker import train_worker
 
@@ -30,7 +30,7 @@ RAY_ENVIRONMENT = {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "600"}
 
 
 def train(spec: TrainJob, run: RunFolder) -> TrainResult:
-    """Fine-tune base weights into an adapter; the main function of the job.
+    """Fine-tune base weights; the main function of the job.
 
     Raises NotFoundError and InvalidInputError for a base or a dataset that is missing or unfit and for a loss that diverges,
     CapacityError if the cluster is too small, UnavailableError when workers failed too often.
@@ -46,7 +46,7 @@ def train(spec: TrainJob, run: RunFolder) -> TrainResult:
         ray.shutdown()
     run.report(Progress(stage="saving", percent=100.0), force=True)
     with checkpoint.as_directory() as folder:
-        return store_adapter(store, spec, Path(folder))
+        return store_trained(store, spec, Path(folder))
 
 
 def check(spec: TrainJob, store: ArtifactStore) -> None:
