@@ -67,7 +67,7 @@ def test_the_loss_falls(together: Path) -> None:
     history = read_history(together / "stage-2")
     assert history.step == STEPS
     assert history.points[-1].loss < history.points[0].loss - 0.2
-    assert history.rows == {"train": 54, "validation": 6, "truncated": 0, "dropped": 0}
+    assert history.rows == {"train": 54, "validation": 6, "truncated": 0, "dropped": 0, "duplicates": 0, "contaminated": 0}
     assert [point.step for point in history.points if point.validation_loss is not None] == [4, 8]
 
 
