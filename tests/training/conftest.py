@@ -109,6 +109,8 @@ RANKS = Path(__file__).with_name("ranks.py")
 def carry_out(folder: Path, world: int, plan: list[dict[str, Any]]) -> None:
     """Carry out a plan with so many workers."""
     (folder / "plan.json").write_text(json.dumps(plan))
+    # Workers that meet at the place of earlier ones would find what those left there, and wait for ever.
+    (folder / "rendezvous").unlink(missing_ok=True)
     environment = os.environ | {"DS_ACCELERATOR": "cpu", "OMP_NUM_THREADS": "1"}  # noqa: TID251
     environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0", "WORLD_SIZE": str(world)}
     workers = [

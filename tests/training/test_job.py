@@ -1,6 +1,7 @@
 """The real job, as the operator starts it, on a tiny model: it survives the end of a worker and the end of everything."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -120,7 +121,8 @@ def test_a_run_survives_the_end_of_a_worker_and_of_the_whole_job(
     assert result.tokens == history.learned_tokens
 
     manifest = yard.store.manifest(result.digest)
-    assert sorted(entry.path for entry in manifest.files) == sorted(["README.md", CONFIG_FILE, WEIGHTS_FILE, "curve.png", "history.json"])
+    expected = ["README.md", CONFIG_FILE, WEIGHTS_FILE, "curve.html", "curve.png", "history.json"]
+    assert sorted(entry.path for entry in manifest.files) == sorted(expected)
     assert (manifest.kind, manifest.base_digest) == ("adapter", yard.base_digest)
     counts = {"train": 54, "validation": 6, "truncated": 0, "dropped": 0, "duplicates": 0, "contaminated": 0}
     assert manifest.lineage["rows"] == counts
@@ -128,6 +130,36 @@ def test_a_run_survives_the_end_of_a_worker_and_of_the_whole_job(
     assert manifest.lineage["version"] == "tiny-1"
     assert manifest.packages.keys() == {"deepspeed", "peft", "ray", "torch", "transformers"}
     assert len(list(Path(run.path, "checkpoints").glob("checkpoint_*/"))) == KEPT_CHECKPOINTS, "what the kills left is swept"
+
+
+@pytest.mark.slow
+def test_a_run_that_is_asked_to_stop_saves_and_goes_on_past_a_damaged_checkpoint(
+    yard: Any, tmp_path: Path, start: Start, ended: list[subprocess.Popen[bytes]]
+) -> None:
+    run = prepare(tmp_path, yard.job(**LONG, keep="best"))
+    first = start(run)
+    ended.append(first)
+    wait_for_step(run, first, 45)
+    first.terminate()
+    assert first.wait(timeout=300) == 1
+    failure = run.read_failure()
+    assert failure is not None and failure.preempted and failure.retryable
+    stopped = int(re.match(r"the run was preempted after step (\d+) of 300; it goes on from there", failure.message)[1])  # type: ignore[index]
+    checkpoints = {read_history(folder).step: folder for folder in Path(run.path, "checkpoints").glob("checkpoint_*/")}
+    assert max(checkpoints) == stopped
+
+    cut = checkpoints[stopped] / "optimizer-0000.safetensors"
+    cut.write_bytes(cut.read_bytes()[:-1])
+    before = max(step for step in checkpoints if step != stopped)
+    second = start(run)
+    ended.append(second)
+    assert second.wait(timeout=400) == 0, run.read("failure.json")
+    log = (tmp_path / "log.txt").read_text()
+    assert "is damaged and skipped for the one before: optimizer-0000.safetensors has other bytes than were written" in log
+    assert f"resumed after step={before}" in log
+    result = TrainResult.model_validate_json(run.read("result.json") or "")
+    history = read_history(yard.store.open(result.digest))
+    assert history.points[-1] is history.best, "the best of the checkpoints is the version"
 
 
 @pytest.mark.slow

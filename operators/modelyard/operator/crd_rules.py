@@ -98,6 +98,14 @@ RULES: Mapping[str, Sequence[Rule]] = {
             validator="_kernels_have_a_gpu",
         ),
         Rule(
+            rule=(
+                "self.dataset.validationSplit > 0.0 || (self.hyperparameters.keep != 'best' && !has(self.hyperparameters.earlyStopping))"
+            ),
+            text="hyperparameters.{} needs a validation loss, and dataset.validationSplit is 0; set it to 0.1, say",
+            values=("self.hyperparameters.keep == 'best' ? 'keep: best' : 'earlyStopping'",),
+            validator="_measures_what_it_needs",
+        ),
+        Rule(
             # A factor below 1 is refused by its own bound; dividing by it would add a second complaint.
             rule=f"{PER_PASS} < 1 || {BATCH} % {PER_PASS} == 0",
             text="batchSize {} is not a multiple of microBatchSize × workers.count = {}; set batchSize to {}",

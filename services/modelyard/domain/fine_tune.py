@@ -96,6 +96,15 @@ class DeepSpeed(Spec):
         return self
 
 
+class EarlyStopping(Spec):
+    """When a run has learned what it can."""
+
+    patience: int = Field(default=3, ge=1)
+    """Measurements of the validation loss without an improvement, one after the other."""
+    min_delta: float = Field(default=0.0, ge=0.0)
+    """What counts as an improvement: a validation loss lower than the lowest before it by more than this."""
+
+
 class Hyperparameters(Spec):
     """The knobs of the training loop."""
 
@@ -130,6 +139,10 @@ class Hyperparameters(Spec):
     """Optimizer steps between checkpoints."""
     evaluate_every: int = Field(default=10, ge=1)
     """Optimizer steps between two measurements of the validation loss."""
+    keep: Literal["last", "best"] = "last"
+    """Which weights become the version: those of the last step, or those with the lowest validation loss."""
+    early_stopping: EarlyStopping | None = None
+    """Ends the run before its last step when the validation loss falls no further."""
 
 
 class Workers(Spec):
@@ -163,6 +176,14 @@ class FineTune(Spec):
     """Merge the trained adapter into its base: the version is whole weights then, served by an engine of its own."""
     max_failures: int = Field(default=3, ge=0)
     """How often a crashed run is resumed from its last checkpoint."""
+
+    @model_validator(mode="after")
+    def _measures_what_it_needs(self) -> Self:
+        knobs = self.hyperparameters
+        needs = "keep: best" if knobs.keep == "best" else "earlyStopping" if knobs.early_stopping else ""
+        if needs and not self.dataset.validation_split:
+            raise ValueError(f"hyperparameters.{needs} needs a validation loss, and dataset.validationSplit is 0; set it to 0.1, say")
+        return self
 
     @model_validator(mode="after")
     def _batch_divides(self) -> Self:

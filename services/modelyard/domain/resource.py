@@ -81,6 +81,14 @@ class Progress(Spec):
     """Of the last training step."""
     validation_loss: float | None = None
     """Of the last measurement on held-out rows."""
+    token_accuracy: float | None = None
+    """The share of the last step's learned tokens that were the likeliest ones."""
+    learning_rate: float | None = None
+    """Of the last training step."""
+    gradient_norm: float | None = None
+    """Of the last training step, before clipping."""
+    peak_memory_bytes: int | None = None
+    """The most that the first worker has held: of its GPU, else of its process."""
 
 
 class Resource(Spec):

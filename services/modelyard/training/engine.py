@@ -1,6 +1,8 @@
 """The DeepSpeed engine of one worker. Knows no dataset and no Ray; torch.distributed is there already."""
 
 import random
+import resource
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +110,13 @@ class Engine:
         """Of the step that was taken last, over all trainable weights and before it was clipped; None where DeepSpeed has none."""
         norm = self.deepspeed.get_global_grad_norm()
         return self._norm if norm is None else float(norm)
+
+    def peak_bytes(self) -> int:
+        """The most memory that this worker has held so far: of its GPU, else of its process."""
+        if self.place.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.place.device)
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
 
     @torch.no_grad()
     def measure(self, batch: Batch) -> Tensor:

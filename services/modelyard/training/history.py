@@ -1,5 +1,7 @@
 """The figures of a run, step by step, and what they say about how far it is. Knows no clock: it is told the seconds."""
 
+import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,10 @@ from modelyard.training.layout import HISTORY_FILE
 
 RECENT_STEPS = 10
 """Over how many steps loss and speed are averaged for people."""
+
+
+UNMEASURED = sys.float_info.max
+"""Ranks last among validation losses. Not infinity: Ray's list of checkpoints is JSON, which has none."""
 
 
 class Point(BaseModel):
@@ -28,8 +34,12 @@ class Point(BaseModel):
     """Before it was clipped; None where DeepSpeed does not tell."""
     tokens_per_second: float
     """Tokens read, over all workers."""
+    peak_bytes: int = 0
+    """The most memory that the first worker has held so far: of its GPU, else of its process."""
     seconds: float
     validation_loss: float | None = None
+    saving_seconds: float = 0.0
+    """What the checkpoint after this step kept the workers from the next. The checkpoint itself does not know it yet."""
 
 
 class History(BaseModel):
@@ -59,9 +69,31 @@ class History(BaseModel):
         return next((point.validation_loss for point in reversed(self.points) if point.validation_loss is not None), None)
 
     @property
+    def best(self) -> Point | None:
+        """The step with the lowest validation loss, the first of equals; None before the first measurement."""
+        measured = [point for point in self.points if point.validation_loss is not None]
+        return min(measured, key=lambda point: point.validation_loss or 0.0, default=None)
+
+    def stalled(self, patience: int, min_delta: float) -> bool:
+        """Whether so many measurements in a row were not lower than the lowest before them by at least `min_delta`."""
+        lowest, waited = math.inf, 0
+        for point in self.points:
+            if point.validation_loss is not None:
+                better = point.validation_loss < lowest - min_delta
+                lowest, waited = (point.validation_loss, 0) if better else (lowest, waited + 1)
+                if waited >= patience:
+                    return True
+        return False
+
+    @property
     def learned_tokens(self) -> int:
         """Over all steps and workers."""
         return sum(point.learned_tokens for point in self.points)
+
+    def metrics(self) -> dict[str, float]:
+        """What Ray is told with a checkpoint; one without a measurement is the worst that can be kept."""
+        measured = self.points[-1].validation_loss
+        return {"step": self.step, "loss": self.loss, "validation_loss": UNMEASURED if measured is None else measured}
 
     def progress(self) -> Progress:
         """For people who wait."""
@@ -77,7 +109,17 @@ class History(BaseModel):
             tokens_per_second=round(recent[-1].tokens_per_second, 1) if recent else None,
             loss=round(recent[-1].loss, 4) if recent else None,
             validation_loss=self.validation_loss,
+            **(_figures(recent[-1]) if recent else {}),
         )
+
+
+def _figures(point: Point) -> dict[str, Any]:
+    return {
+        "token_accuracy": None if point.accuracy is None else round(point.accuracy, 4),
+        "learning_rate": float(f"{point.learning_rate:.4g}"),
+        "gradient_norm": None if point.gradient_norm is None else float(f"{point.gradient_norm:.4g}"),
+        "peak_memory_bytes": point.peak_bytes or None,
+    }
 
 
 def read_history(folder: Path) -> History:

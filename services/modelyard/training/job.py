@@ -1,13 +1,18 @@
 """The driver of a training run: check, train on Ray Train workers, store the adapter. Resumes where an earlier one was killed."""
 
 import logging
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 import ray
 import ray.train
 from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
 
+from modelyard.artifacts.full_disk import explain_full_disk, local_places
 from modelyard.artifacts.runs import RunFolder
 from modelyard.artifacts.store import ArtifactStore
 from modelyard.domain.errors import InvalidInputError, UnavailableError
@@ -16,10 +21,10 @@ from modelyard.domain.job import TrainJob, TrainResult
 from modelyard.domain.resource import Progress
 from modelyard.training.cluster import require_room, threads_per_worker
 from modelyard.training.corpus import check_corpus
-from modelyard.training.layout import CHECKPOINTS_FOLDER
+from modelyard.training.layout import CHECKPOINTS_FOLDER, STOP_FILE
 from modelyard.training.result import store_trained
 from modelyard.training.sweep import sweep_checkpoints
-from modelyard.training.worker import train_worker
+from modelyard.training.worker import SHARED, train_worker
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +41,7 @@ def train(spec: TrainJob, run: RunFolder) -> TrainResult:
     CapacityError if the cluster is too small, UnavailableError when workers failed too often.
     """
     run.report(Progress(stage="preparing"), force=True)
+    run.remove(STOP_FILE)
     store = ArtifactStore(spec.store)
     check(spec, store)
     # Ray reads RAY_ADDRESS: inside a Ray job that is the cluster; by hand, without it, Ray starts on this machine.
@@ -74,19 +80,52 @@ def _fit(spec: TrainJob, run: RunFolder) -> ray.train.Checkpoint:
             name=CHECKPOINTS_FOLDER,
             storage_path=run.uri,
             failure_config=FailureConfig(max_failures=spec.fine_tune.max_failures),
-            checkpoint_config=CheckpointConfig(num_to_keep=KEPT_CHECKPOINTS),
+            checkpoint_config=_retention(spec),
             worker_runtime_env={"env_vars": _environment(workers, threads_per_worker(workers, resources))},
         ),
     )
     try:
-        result = trainer.fit()
+        with _stopping_softly(run):
+            result = trainer.fit()
     except ray.train.WorkerGroupError as error:
+        full = explain_full_disk(error, local_places(run.uri))
+        if full is not None:
+            raise full from error
         raise UnavailableError(_root_cause(error, spec.fine_tune.max_failures), f"see the log in {run.uri}") from error
     if result.return_value is not None:
-        raise InvalidInputError(result.return_value["problem"], result.return_value["remedy"])
+        kind = next(kind for kind in SHARED if kind.__name__ == result.return_value["error"])
+        raise kind(result.return_value["problem"], result.return_value["remedy"])
     if result.checkpoint is None:
         raise UnavailableError(f"the workers of {run.uri} ended without a checkpoint", "apply the resource again")
+    if spec.fine_tune.hyperparameters.keep == "best":
+        # Of equal ones the first.
+        return min(result.best_checkpoints, key=lambda kept: (kept[1]["validation_loss"], kept[1]["step"]))[0]
     return result.checkpoint
+
+
+def _retention(spec: TrainJob) -> CheckpointConfig:
+    """The last checkpoint and the one before it; or the last and the best ones."""
+    if spec.fine_tune.hyperparameters.keep == "last":
+        return CheckpointConfig(num_to_keep=KEPT_CHECKPOINTS)
+    return CheckpointConfig(num_to_keep=KEPT_CHECKPOINTS, checkpoint_score_attribute="validation_loss", checkpoint_score_order="min")
+
+
+@contextmanager
+def _stopping_softly(run: RunFolder) -> Iterator[None]:
+    """Let SIGTERM ask the workers to save and end, rather than end this process: they see it after the step they are in.
+
+    Whoever sent it sends SIGKILL when it takes too long; then the checkpoint before is the one to go on from.
+    """
+
+    def ask(signum: int, frame: FrameType | None) -> None:
+        logger.warning("asked to stop: the workers save and end after their step")
+        run.write(STOP_FILE, "{}")
+
+    former = signal.signal(signal.SIGTERM, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def _environment(workers: Workers, threads: int) -> dict[str, str]:

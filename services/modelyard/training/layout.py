@@ -9,6 +9,9 @@ CHECKPOINTS_FOLDER = "checkpoints"
 CHECKPOINT_LIST = f"{CHECKPOINTS_FOLDER}/checkpoint_manager_snapshot.json"
 """What Ray Train resumes from: ray.train.v2._internal.execution.checkpoint.checkpoint_manager, of the version we pin."""
 
+STOP_FILE = "stop.json"
+"""In the run folder: the workers shall save and end."""
+
 WEIGHTS_FILE = "adapter_model.safetensors"
 """A whole adapter, as PEFT reads it."""
 

@@ -11,7 +11,7 @@ from modelyard.artifacts.store import ArtifactStore
 from modelyard.domain.job import TrainJob, TrainResult
 from modelyard.training.card import CARD_FILE, write_card
 from modelyard.training.companions import companions
-from modelyard.training.curve import draw_curve
+from modelyard.training.curve import draw_curve, draw_page
 from modelyard.training.history import History, read_history
 from modelyard.training.layout import CONFIG_FILE, HISTORY_FILE, WEIGHTS_FILE
 
@@ -44,6 +44,7 @@ def store_trained(store: ArtifactStore, spec: TrainJob, checkpoint: Path) -> Tra
         for file in kept:
             shutil.copyfile(file, folder / file.name)
         draw_curve(history, folder / "curve.png")
+        draw_page(history, spec.version, folder / "curve.html")
         write_card(folder / CARD_FILE, lineage, spec.base_digest, history)
         manifest = Manifest(
             kind="causal-lm" if whole or merged else "adapter",
