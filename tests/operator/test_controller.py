@@ -19,7 +19,7 @@ class FakeTenant:
     def __init__(self, unreadable: list[str], plans: dict[Any, Any]) -> None:
         self.settled = 0
         self.resources = SimpleNamespace(served_and_unreadable=lambda: unreadable)
-        self.jobs = SimpleNamespace(has_leftovers=False)
+        self.jobs = SimpleNamespace(has_leftovers=False, has_succeeded=False)
         self.support = SimpleNamespace(ensure=lambda: None)
         self.serving = SimpleNamespace(refresh=frozenset, observe=lambda: None, complete=True)
         self.reconciler = SimpleNamespace(plans=plans, settle=self._settle)

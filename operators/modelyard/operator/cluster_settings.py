@@ -154,7 +154,7 @@ class ClusterSettings(Spec):
     queue_name: str = ""
     """Kueue's LocalQueue for jobs whose resource has no `kueue.x-k8s.io/queue-name` label; empty: jobs are not queued."""
     ttl_seconds_after_finished: int = Field(default=600, ge=0)
-    """Seconds that the pods of an ended job stay, for whoever wants to look."""
+    """Seconds that the pods of an ended job stay, for whoever wants to look; the RayJob of one that succeeded goes with them."""
     backoff_limit: int = Field(default=0, ge=0)
     """How often KubeRay itself starts an ended job anew. The operator retries on its own, and knows what is worth it."""
     active_deadline_seconds: int | None = Field(default=None, ge=1)

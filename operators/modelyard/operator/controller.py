@@ -268,7 +268,9 @@ class Controller:
             return self.timing.calm_s
         if not tenant.reconciler.plans:
             tenant.reconciler.settle(tenant.serving.observe())  # the last one went: nothing is served any more
-            return self.timing.deploying_s if tenant.jobs.has_leftovers else None
+            if tenant.jobs.has_leftovers:
+                return self.timing.deploying_s
+            return self.timing.calm_s if tenant.jobs.has_succeeded else None
         tenant.support.ensure()
         changed = tenant.serving.refresh()
         for key, plan in list(tenant.reconciler.plans.items()) if changed else ():

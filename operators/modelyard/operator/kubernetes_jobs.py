@@ -6,6 +6,7 @@ The folder tells progress, result and failure; the RayJob tells whether it is qu
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Set
+from datetime import datetime
 from typing import Any
 
 from modelyard.artifacts.runs import RunFolder
@@ -39,12 +40,13 @@ class KubernetesJobs(Mapping[str, JobSeen]):
         build: Callable[[str, Job, Resource, int], dict[str, Any]],
         find_cause: Callable[[Document], Cause | None],
         clock: Callable[[], float],
+        keep_s: float,
     ) -> None:
         """build: (name, job, owner, attempt) → RayJob. find_cause: why a RayJob does not run, or ended without a word.
 
-        clock: Unix seconds; what an attempt remembers is read by other operators.
+        clock: Unix seconds; what an attempt remembers is read by other operators. keep_s: how long a RayJob that succeeded stays.
         """
-        self._clock = clock
+        self._clock, self._keep_s = clock, keep_s
         self.api, self.cache, self.namespace, self.runs_uri = api, cache, namespace, runs_uri
         self._build, self._find_cause = build, find_cause
         self._done: dict[str, JobSeen] = {}
@@ -53,6 +55,8 @@ class KubernetesJobs(Mapping[str, JobSeen]):
         """Jobs that no plan wants, and since when."""
         self._refused: dict[str, tuple[float, str]] = {}
         """Jobs whose RayJob the API server did not take: when to try again, and its words."""
+        self.has_succeeded = False
+        """Whether a RayJob is there that succeeded, and that goes after a while."""
 
     def observe(self) -> Mapping[str, JobSeen]:
         """Every job, by name."""
@@ -85,13 +89,21 @@ class KubernetesJobs(Mapping[str, JobSeen]):
             self._refused[name] = (time.monotonic() + REFUSED_PAUSE_S, str(error))
 
     def advance(self, wanted: Set[str], held: Set[str] = frozenset()) -> None:
-        """End the jobs that nobody wants any more, suspend those that are held, and let go on what was held."""
+        """End the jobs that nobody wants any more, suspend those that are held, and let go on what was held.
+
+        KubeRay ends the pods of a job that succeeded, and leaves its RayJob for ever: that goes here, and its run folder stays.
+        """
         documents = self.cache.list("RayJob", self.namespace, _is_ours)
+        self.has_succeeded = any(map(_has_succeeded, documents))
         there = {document["metadata"]["name"] for document in documents}
         self._unwanted = {name: since for name, since in self._unwanted.items() if name in there}
         for document in documents:
             name = document["metadata"]["name"]
-            if document["metadata"].get("deletionTimestamp") or _has_succeeded(document):
+            if document["metadata"].get("deletionTimestamp"):
+                continue
+            if _has_succeeded(document):
+                if self._is_over(document):
+                    self.api.delete("RayJob", self.namespace, name, uid=document["metadata"]["uid"])
                 continue
             if name not in wanted:
                 if time.monotonic() - self._unwanted.setdefault(name, time.monotonic()) >= GRACE_S:
@@ -141,6 +153,13 @@ class KubernetesJobs(Mapping[str, JobSeen]):
         changed = self.api.patch("RayJob", self.namespace, document["metadata"]["name"], changes)
         if changed is not None:
             self.cache.put(changed)
+
+    def _is_over(self, document: Document) -> bool:
+        """Whether a RayJob that succeeded has nothing to tell any more: its result is on record, and its time has passed."""
+        ended, seen = document["status"].get("endTime"), self.get(document["metadata"]["name"])
+        if not ended or seen is None or seen.phase != "succeeded":
+            return False
+        return self._clock() - datetime.fromisoformat(ended).timestamp() >= self._keep_s
 
     def _see(self, name: str) -> JobSeen | None:
         document = self.cache.get("RayJob", self.namespace, name)

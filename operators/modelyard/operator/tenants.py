@@ -44,6 +44,7 @@ def build_tenant(namespace: str, settings: ClusterSettings, api: Api, cache: Wat
         build=lambda name, job, owner, attempt: build_ray_job(name, namespace, job, owner, settings, attempt, suspend=False),
         find_cause=causes.find,
         clock=api.clock.seconds,
+        keep_s=settings.ttl_seconds_after_finished,
     )
     place = Place(
         store=settings.store_uri,
