@@ -205,6 +205,16 @@ BAD = (
             "set adapter.type to lora, or quantization.type to none",
         ),
     ),
+    Bad(
+        "the best weights without a measurement",
+        TUNED.replace("dataset: {", "dataset: {validationSplit: 0, ") + "    hyperparameters: {keep: best}\n",
+        ("spec.fineTune", "hyperparameters.keep: best needs a validation loss, and dataset.validationSplit is 0; set it to 0.1, say"),
+    ),
+    Bad(
+        "an early end without a measurement",
+        TUNED.replace("dataset: {", "dataset: {validationSplit: 0, ") + "    hyperparameters: {earlyStopping: {patience: 2}}\n",
+        ("spec.fineTune", "hyperparameters.earlyStopping needs a validation loss, and dataset.validationSplit is 0; set it to 0.1, say"),
+    ),
     Bad("GPU kernels on a CPU", TUNED + "    kernels: liger\n", ("spec.fineTune", "set workers.resources.GPU to 1, or kernels to plain")),
     Bad(
         "offload of what is not sharded",
