@@ -74,6 +74,7 @@ class ControlPlane:
         """Start KubeRay's operator, outside the cluster, and wait until it is ready to work. Raises NotReadyError."""
         probe = free_port()
         options = ["--enable-leader-election=false", "--metrics-addr=0", f"--health-probe-bind-address=127.0.0.1:{probe}"]
+        options.append("--use-kubernetes-proxy")  # it runs outside the cluster, where no Service has an address
         if feature_gates:
             options.append(f"--feature-gates={feature_gates}")
         # Init containers and probes ask a head node that no kubelet runs here.
