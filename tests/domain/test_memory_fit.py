@@ -71,6 +71,18 @@ ONE = {"weights": 12.551, "adapter and its optimizer": 0.670, "activations": 5.1
             id="ZeRO 3 shards the weights, but for those that are gathered",
         ),
         pytest.param(
+            # 6,738,415,616 × (4 gradients + 4 master + 8 moments) bytes = 100.410 GiB.
+            tune(adapter={"type": "none"}),
+            {key: value for key, value in ONE.items() if "adapter" not in key} | {"gradients and optimizer": 100.410},
+            id="all weights: 16 bytes for each beside itself",
+        ),
+        pytest.param(
+            # × (4 / 4 + 12 / 4)
+            tune(adapter={"type": "none"}, workers={"count": 4}),
+            {key: value for key, value in ONE.items() if "adapter" not in key} | {"gradients and optimizer": 25.103},
+            id="all weights under ZeRO 2: a quarter of that on each of four workers",
+        ),
+        pytest.param(
             # Running, it would be 4.069 + 0.168 + 0.162 + 0.004 + 0.5 = 4.9 GiB.
             tune(workers={"count": 4}, deepspeed={"zeroStage": 3}, hyperparameters={"maxLength": 32}),
             {"weights while they load": 12.551, "runtime": 0.5},
@@ -95,6 +107,9 @@ def test_adapters_on_few_matrices_keep_few_inputs() -> None:
         pytest.param({}, True, id="defaults"),
         pytest.param({"adapter": {"rank": 64, "modulesToSave": ["lm_head"]}, "deepspeed": {"zeroStage": 3}}, True, id="what is counted"),
         pytest.param({"adapter": {"targetPattern": ".*q_proj"}}, False, id="adapters that only a pattern tells"),
+        pytest.param({"quantization": {"type": "nf4"}}, False, id="a base in four bits"),
+        pytest.param({"gradientCheckpointing": True}, False, id="activations that are computed twice"),
+        pytest.param({"deepspeed": {"offload": "optimizer"}}, False, id="an optimizer in main memory"),
     ],
 )
 def test_a_setting_that_is_not_counted_makes_no_estimate(knobs: dict[str, Any], counted: bool) -> None:

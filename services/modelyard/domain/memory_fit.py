@@ -63,7 +63,7 @@ def can_estimate(fine_tune: FineTune) -> bool:
 
 
 def estimate_training(architecture: Architecture, fine_tune: FineTune) -> Estimate:
-    """One worker of a LoRA run, when a batch has only rows of `maxLength` tokens.
+    """One worker of a run, when a batch has only rows of `maxLength` tokens.
 
     ZeRO shards what is trained by its stage (Rajbhandari et al. 2020, section 5), and the frozen weights at stage 3 alone. Every
     worker loads them whole all the same, before they are sharded: `training/engine.py` does not build the model in pieces.
@@ -76,7 +76,7 @@ def estimate_training(architecture: Architecture, fine_tune: FineTune) -> Estima
     running = _in_gib(
         {
             "weights": held * width,
-            "adapter and its optimizer": _adapter_bytes(architecture, fine_tune.adapter, width, stage, count),
+            **_trained_bytes(architecture, fine_tune.adapter, width, stage, count),
             "activations": _activation_bytes(architecture, fine_tune),
             "logits": _tokens(fine_tune) * architecture.vocabulary * FLOAT32,
         },
@@ -104,15 +104,19 @@ def cache_bytes(architecture: Architecture, tokens: int) -> int:
     return tokens * 2 * architecture.layers * architecture.key_value_size * SERVED_BYTES
 
 
-def _adapter_bytes(architecture: Architecture, adapter: Adapter, width: int, stage: int, count: int) -> float:
-    """Weights, float32 gradients, and AdamW's state: sharded from stage 3, 2 and 1 on."""
-    parameters = architecture.adapter_parameters(adapter)
-    shares = ((width, 3), (FLOAT32, 2), (MOMENTS_AND_MASTER, 1))
-    return parameters * sum(size / (count if stage >= first else 1) for size, first in shares)
+def _trained_bytes(architecture: Architecture, adapter: Adapter, width: int, stage: int, count: int) -> dict[str, float]:
+    """An adapter, float32 gradients, and AdamW's state: sharded from stage 3, 2 and 1 on. Without an adapter all weights are trained."""
+    shares = [(FLOAT32, 2), (MOMENTS_AND_MASTER, 1)]
+    if adapter.type == "none":
+        name, parameters = "gradients and optimizer", architecture.parameters
+    else:
+        name, parameters = "adapter and its optimizer", architecture.adapter_parameters(adapter)
+        shares.append((width, 3))
+    return {name: parameters * sum(size / (count if stage >= first else 1) for size, first in shares)}
 
 
 def _activation_bytes(architecture: Architecture, fine_tune: FineTune) -> float:
-    """What the backward pass needs again of every layer; nothing is computed twice, for there is no gradient checkpointing.
+    """What the backward pass needs again of every layer; nothing is computed twice: with gradient checkpointing there is no estimate.
 
     Counted tensor by tensor as Korthikanti et al. 2022, section 4.1, do, for what is trained here: frozen matrices keep no
     input but that of their adapter, attention is fused and keeps no scores (Dao et al. 2022), and there is no dropout. Of a layer

@@ -2,6 +2,7 @@
 
 import logging
 import queue
+import re
 import threading
 import time
 from typing import Any
@@ -13,6 +14,8 @@ logger = logging.getLogger(__name__)
 
 RUN_TAG = "modelyard.run"
 """Marks MLflow's run as that of a run folder, so that a resumed run goes on in the same one."""
+CREDENTIALS = re.compile(r"//[^/@\s]+@")
+"""User and password in a URI, which no log may show."""
 WAIT_S = 20.0
 """How long the end of a run waits for what has not been sent yet."""
 
@@ -46,7 +49,8 @@ class Tracker:
         try:
             self._send()
         except Exception as error:  # whatever it is, training goes on
-            logger.warning("MLflow at %s gets no more figures: %s", self._settings.tracking_uri, " ".join(str(error).split())[:300])
+            words = CREDENTIALS.sub("//", " ".join(str(error).split()))[:300]
+            logger.warning("MLflow at %s gets no more figures: %s", CREDENTIALS.sub("//", self._settings.tracking_uri), words)
 
     def _send(self) -> None:
         # Here and not above: the import takes a second, and most runs need none of it.
