@@ -124,6 +124,8 @@ class FakeLeftovers:
         self.indexes.append(alias)
 
     def remove_artifact(self, digest: str) -> None:
+        if self.away:
+            raise OSError("the store does not answer")
         self.artifacts.append(digest)
 
 
@@ -262,6 +264,39 @@ def test_a_deleted_model_takes_its_version_run_and_adapter_with_it(reconciler: R
     assert [name.partition("-")[0] for name in reconciler.jobs.removed] == ["train"]  # type: ignore[attr-defined]
     settle(reconciler, 2)
     assert [app["name"] for app in reconciler.serving.configs[-1]["applications"]] == ["gateway", "retrieval"]  # type: ignore[attr-defined]
+
+
+def test_what_a_version_made_is_gone_before_the_version(reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch) -> None:
+    settle(reconciler)
+    remove = reconciler.resources.remove
+
+    def end_after_it_acted(key: tuple[str, str, str]) -> None:
+        remove(key)
+        raise ConnectionError("cut after it acted")
+
+    monkeypatch.setattr(reconciler.resources, "remove", end_after_it_acted)
+    reconciler.resources.request_deletion(("Model", "default", "bot"))  # type: ignore[attr-defined]
+    with pytest.raises(ConnectionError):
+        reconciler.pass_once()
+    assert list(reconciler.resources.versions(None, None)) == []
+    assert reconciler.leftovers.artifacts == ["a" * 64]  # type: ignore[attr-defined]
+    assert [name.partition("-")[0] for name in reconciler.jobs.removed] == ["train"]  # type: ignore[attr-defined]
+
+
+def test_a_version_stays_until_what_it_made_is_gone_but_not_for_ever(reconciler: Reconciler) -> None:
+    settle(reconciler)
+    reconciler.leftovers.away = True  # type: ignore[attr-defined]
+    reconciler.patience = timedelta(minutes=10)
+    reconciler.resources.request_deletion(("Model", "default", "bot"))  # type: ignore[attr-defined]
+    asked = datetime.now(UTC)
+    reconciler.now = lambda: (asked + timedelta(minutes=9)).isoformat()
+    settle(reconciler, 2)
+    assert len(list(reconciler.resources.versions(None, None))) == 1
+    assert "DeleteVersion" in reasons(reconciler)
+    reconciler.now = lambda: (asked + timedelta(minutes=11)).isoformat()
+    settle(reconciler, 2)
+    assert reconciler.resources.find("Model", "default", "bot") is None
+    assert list(reconciler.resources.versions(None, None)) == []
 
 
 def test_a_knowledge_base_stays_until_its_index_is_gone(reconciler: Reconciler) -> None:

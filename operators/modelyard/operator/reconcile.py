@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from modelyard.domain.base import digest_of
-from modelyard.domain.errors import ModelyardError
+from modelyard.domain.errors import ModelyardError, UnavailableError
 from modelyard.domain.evaluation import Evaluation
 from modelyard.domain.knowledge_base import KnowledgeBase
 from modelyard.domain.lifecycle import inputs_of, plan
@@ -169,7 +169,7 @@ class Reconciler:
             case SetVersionStatus(name, status):
                 self.resources.set_status(("ModelVersion", namespace, name), status)
             case DeleteVersion(name):
-                self._delete_version(("ModelVersion", namespace, name))
+                self._delete_version(("ModelVersion", namespace, name), resource)
             case SetStatus(status):
                 assert isinstance(resource, Model | KnowledgeBase | Evaluation)
                 former = resource.status.conditions
@@ -180,16 +180,26 @@ class Reconciler:
             case RemoveResource():
                 self.resources.remove(resource.key)
 
-    def _delete_version(self, key: Key) -> None:
+    def _delete_version(self, key: Key, owner: Resource) -> None:
+        """What a version has made goes first: once the version is gone, nobody knows of it any more."""
         version = self.resources.find(*key)
         if not isinstance(version, ModelVersion):
             return
+        try:
+            self._remove_products(version)
+        except (ModelyardError, OSError) as error:
+            if not self._has_waited(owner):
+                raise UnavailableError(f"what {key[2]} has made was not removed: {error}", "it is tried again") from error
+            self.resources.record_event(owner.key, "Warning", "LeftBehind", f"what {key[2]} has made stays where it is: {error}")
         self.resources.remove(key)
-        job = build_train_job(key[2], version.spec, self.platform.store)
+
+    def _remove_products(self, version: ModelVersion) -> None:
+        """A version's run, and its weights unless another version has the same."""
+        job = build_train_job(version.metadata.name, version.spec, self.platform.store)
         if job is not None:
             self.jobs.remove(job_name(job))
         digest = version.status.adapter_digest or version.status.weights_digest
-        others = [other.status for other in self.resources.versions(None, None)]
+        others = [other.status for other in self.resources.versions(None, None) if other.key != version.key]
         if digest and all(digest not in (other.adapter_digest, other.weights_digest) for other in others):
             self.leftovers.remove_artifact(digest)
 
