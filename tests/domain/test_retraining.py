@@ -234,3 +234,13 @@ def test_a_model_that_is_not_tuned_has_no_rows(retrain: str) -> None:
     yard = Yard(type(model()).model_validate(document))
     yard.settle()
     assert yard.resource.status.phase == "Ready"
+
+
+def test_whole_weights_are_no_less_trained_than_an_adapter_when_their_run_is_gone() -> None:
+    yard = Yard(model(fineTune={"dataset": {"uri": DATASET}, "adapter": {"type": "none"}}), trained_kind="causal-lm")
+    yard.change(ROWS)
+    yard.settle()
+    yard.change(OTHER)
+    yard.jobs = {name: seen for name, seen in yard.jobs.items() if not name.startswith("train-")}
+    yard.step()
+    assert yard.difference is not None and yard.difference.reason == "DatasetChanged"

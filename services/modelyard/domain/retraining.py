@@ -46,9 +46,10 @@ def _find_version(model: Model, base_digest: str, versions: Iterable[ModelVersio
 
 
 def _is_trained(version: ModelVersion, job: TrainJob | None, draft: Draft) -> bool:
-    """Whether a version has its adapter; one that is being scored has not recorded it yet."""
+    """Whether a version has its weights; one that is being scored has not recorded them yet."""
     seen = draft.seen.jobs.get(job_name(job)) if job else None
-    return bool(version.status.adapter_digest) or (seen is not None and seen.phase == "succeeded")
+    made = version.status.adapter_digest or version.status.weights_digest
+    return bool(made) or (seen is not None and seen.phase == "succeeded")
 
 
 def _state_difference(model: Model, trained: ModelVersion, draft: Draft) -> None:
