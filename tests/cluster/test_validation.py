@@ -218,7 +218,7 @@ def test_kubectl_explains_like_documentation(cluster: Cluster, server: Server) -
     for words in (
         "FIELD: fineTune <Object>",
         "How the base weights are changed.",
-        "dataset <Object> -required- Supervised rows, one JSON object a line.",
+        "dataset <Object> -required- Rows to learn from: conversations of which the answers are learned, or texts.",
         '"sft": supervised fine-tuning on the answers of the dataset. Default: sft.',
         "maxFailures <integer> How often a crashed run is resumed from its last checkpoint. At least 0. Default: 3.",
     ):
