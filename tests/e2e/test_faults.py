@@ -15,6 +15,8 @@ from modelyard.operator import processes
 from modelyard.operator.jobs import read_job
 from modelyard.operator.runs import run_folder
 from modelyard.operator.store import ResourceStore
+from modelyard.training.history import read_history
+from modelyard.training.layout import CHECKPOINTS_FOLDER
 from modelyard.training.sweep import listed_checkpoints
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
@@ -91,9 +93,12 @@ def test_a_killed_training_worker_is_replaced_and_the_run_goes_on_from_its_check
     for worker in workers:
         worker.suspend()
     time.sleep(3)  # a report that was on its way arrives; after that, the list of checkpoints stands still
-    last = max((listed_checkpoints(run) or {}).values())
-    workers[0].kill()
-    workers[1].resume()
+    try:
+        newest = (listed_checkpoints(run) or [])[-1]
+        last = read_history(Path(run.path) / CHECKPOINTS_FOLDER / newest).step
+    finally:
+        workers[0].kill()
+        workers[1].resume()
     wait_until(lambda: read_job(run).phase != "running")  # type: ignore[union-attr]
     seen = read_job(run)
     assert seen is not None and seen.phase == "succeeded", seen
