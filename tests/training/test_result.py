@@ -36,7 +36,7 @@ def logits(model: Any) -> torch.Tensor:
     return found
 
 
-RUNS = ("README.md", "curve.png", "history.json")
+RUNS = ("README.md", "curve.html", "curve.png", "history.json")
 TOKENIZER = ("chat_template.jinja", "tokenizer.json", "tokenizer_config.json")
 WEIGHTS = ("config.json", "generation_config.json", "model.safetensors")
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
